@@ -1,0 +1,1 @@
+"""An OpenTelemetry-centric execution sidecar: no lost outcome, no broken trace."""

@@ -1,0 +1,1 @@
+"""The `sidecar` command; talks to the API like any other client."""

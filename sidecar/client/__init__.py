@@ -1,0 +1,1 @@
+"""The Python client and worker; knows the API and the conventions, nothing of the server."""

@@ -1,0 +1,1 @@
+"""The execution core: pure, and the only room that decides anything."""

@@ -1,0 +1,257 @@
+"""What can be asked of the ledger: every change is one of these commands, each with its typed result."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+from sidecar.core.model import Execution, Failure, Key, Resource
+from sidecar.core.refusals import Refused
+
+R = TypeVar("R")
+
+
+class Command(Generic[R]):
+    """A request to the committer whose answer, after the commit, is an `R`."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRef:
+    """Proof of a lease: token and fence, not a connection."""
+
+    key: Key
+    token: bytes
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The execution is durable. `existing` says that it was before this command."""
+
+    execution: Execution
+    existing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accept(Command[Accepted | Refused]):
+    """Make an execution durable, once per execution id and idempotency key."""
+
+    execution: Execution
+    key_ttl: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A claimed execution with what the worker needs to run it."""
+
+    execution: Execution
+    ref: LeaseRef
+    ttl: timedelta
+    deadline: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What was claimed, oldest first. `exhausted` says that nothing more is ready now."""
+
+    deliveries: tuple[Delivery, ...]
+    exhausted: bool
+    next_run_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim(Command[Claimed]):
+    """Lease up to `limit` ready executions of these queues and workflows to one worker."""
+
+    namespace: str
+    worker_id: str
+    resource: Resource
+    queues: tuple[str, ...]
+    workflows: tuple[str, ...]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The lease goes on for `ttl`."""
+
+    execution: Execution
+    ttl: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Renew(Command[Renewed | Refused]):
+    """A heartbeat."""
+
+    ref: LeaseRef
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """The step report is in the record."""
+
+    execution: Execution
+
+
+@dataclass(frozen=True, slots=True)
+class ReportStep(Command[Noted | Refused]):
+    """A step started, or completed when `completed_after` is given; offsets since the lease's receipt."""
+
+    ref: LeaseRef
+    sequence: int
+    name: str
+    span_id: str
+    parent_span_id: str
+    started_after: timedelta
+    completed_after: timedelta | None = None
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """The worker's handler returned."""
+
+    output: bytes = b""
+    content_type: str = ""
+    output_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The worker's handler failed. `final` forbids another attempt; `retry_after` replaces the backoff."""
+
+    failure: Failure
+    final: bool = False
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """The worker's handler gave up; `deadline` as a reason says that its time had run out."""
+
+    reason: str = ""
+
+
+Report = Success | Fault | Cancellation
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The settlement is committed: the execution is terminal, or queued again for a retry."""
+
+    execution: Execution
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settle(Command[Settled | Refused]):
+    """A worker's report of how its attempt ended. `digest` is over the settlement as received."""
+
+    ref: LeaseRef
+    report: Report
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The lease was given back, uncounted."""
+
+    execution: Execution
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Command[Released | Refused]):
+    """Give back a lease whose work never began; the attempt is not counted."""
+
+    ref: LeaseRef
+    reason: str = "delivery_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelNoted:
+    """The cancellation is durable; `settled` says that it ended the execution at once."""
+
+    execution: Execution
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Command[CancelNoted | Refused]):
+    """Ask for an execution to be cancelled; a running worker has `grace` to react."""
+
+    key: Key
+    reason: str
+    grace: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An execution whose time may have run out, as the reaper read it."""
+
+    key: Key
+    fence: int
+    lease_expires_at: int | None
+    due_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What the reaper's command did: the execution it changed, or None when it had moved on."""
+
+    execution: Execution | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reap(Command[Reaped]):
+    """Act on what ran out, if the row still is as it was read; lost leases only if `leases_too`."""
+
+    due: Due
+    leases_too: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rebase(Command[None]):
+    """Give a live lease a whole time-to-live from now: the sidecar's clock began anew."""
+
+    key: Key
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One outbox row on its way to a collector: serialized OTLP, sent as it is."""
+
+    outbox_id: int
+    signal: str
+    body: bytes
+    spans: int
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimParcels(Command[tuple[Parcel, ...]]):
+    """Lease pending outbox rows of one signal to a relay, bounded by spans and bytes."""
+
+    relay_id: str
+    signal: str
+    lease: timedelta
+    max_spans: int = 512
+    max_bytes: int = 3_670_016
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What became of an outbox row: delivered, rejected, dead (kept), or pending again."""
+
+    outbox_id: int
+    state: str
+    rejected: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StampParcels(Command[None]):
+    """Turn outbox rows into receipts, or give them back; delivery clears the bytes."""
+
+    stamps: tuple[Stamp, ...] = field(default=())

@@ -1,0 +1,66 @@
+"""Why the core says no: one closed list of reasons that every edge maps once."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sidecar.core.model import Execution
+
+
+class Reason(StrEnum):
+    """Stable words of the API: the same in gRPC ErrorInfo, HTTP bodies and CLI output."""
+
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    """A field is malformed; the message names it."""
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    """The payload is over the configured limit."""
+    EXECUTION_NOT_FOUND = "EXECUTION_NOT_FOUND"
+    """No execution has this id in this namespace."""
+    EXECUTION_ID_CONFLICT = "EXECUTION_ID_CONFLICT"
+    """The execution id was used for other work."""
+    IDEMPOTENCY_CONFLICT = "IDEMPOTENCY_CONFLICT"
+    """The idempotency key was used for other work."""
+    ALREADY_FINALIZED = "ALREADY_FINALIZED"
+    """The execution has its outcome; the record is in the details."""
+    LEASE_LOST = "LEASE_LOST"
+    """The lease passed on or was given back; the current state is in the details."""
+    STEP_LIMIT = "STEP_LIMIT"
+    """The attempt has reported as many steps as are kept."""
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    """The store did not take the command; repeat the same call."""
+    OVERLOADED = "OVERLOADED"
+    """Too much is waiting for the store; repeat the same call later."""
+    DRAINING = "DRAINING"
+    """The sidecar is stopping; repeat the call elsewhere or later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A command that changed nothing, and why: an ordinary result, not an exception."""
+
+    reason: Reason
+    message: str
+    metadata: dict[str, str] = field(default_factory=dict)
+    execution: Execution | None = None
+
+
+class RefusalError(Exception):
+    """A refusal on its way to the edge."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.message)
+        self.refused = refused
+
+
+def invalid(name: str, value: object, problem: str) -> Refused:
+    """Return the refusal of a field, naming it, what it held (shortened) and what to do."""
+    shown = repr(value)
+    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+    return Refused(Reason.INVALID_ARGUMENT, f"{name}: {problem} (got {shown})", {"field": name})
+
+
+class StoreUnavailableError(Exception):
+    """The store refused or is away: nothing is known to have changed, the same command may be repeated."""
+
+
+class OverloadedError(StoreUnavailableError):
+    """The committer's queue is full."""

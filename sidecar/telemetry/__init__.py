@@ -1,0 +1,1 @@
+"""Telemetry: from facts to OTLP bytes, and from the outbox to a collector."""

@@ -1,0 +1,1 @@
+"""The gRPC services: translate, validate, call the core; nothing else."""

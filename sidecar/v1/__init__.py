@@ -1,0 +1,1 @@
+"""Generated stubs of `proto/sidecar/v1`; regenerate with `make proto`."""

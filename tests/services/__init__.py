@@ -1,0 +1,1 @@
+"""Real services for the tests: a Collector, a Jaeger, a PostgreSQL, and an OTLP sink of our own."""
