@@ -210,13 +210,18 @@ class Timings:
 
 @dataclass(slots=True)
 class Execution:
-    """One row: what was agreed, where it stands, and how it ended. Mutable only inside one commit."""
+    """One row: what was agreed, where it stands, and how it ended. Mutable only inside one commit.
+
+    `accepted_at` is the call's arrival, `sent_at` when the accept's commit took it: the two ends of
+    the `send` span.
+    """
 
     correlation: Correlation
     anchor: Anchor
     terms: Terms
     accepted_at: int
     run_at: int
+    sent_at: int = 0
     state: State = State.QUEUED
     state_since: int = 0
     version: int = 1

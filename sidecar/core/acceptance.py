@@ -1,0 +1,64 @@
+"""The accept: an execution and its anchor become durable, once per id and per key."""
+
+from datetime import timedelta
+
+from sidecar.core import spans
+from sidecar.core.commands import Accept, Accepted
+from sidecar.core.folio import Folio, IdempotencyKey
+from sidecar.core.model import Execution, Recording
+from sidecar.core.refusals import Reason, Refused
+from sidecar.core.retry import nanos
+
+
+def accept(folio: Folio, command: Accept) -> Accepted | Refused:
+    """Create the execution, or return the first one that the id or the key stands for."""
+    draft = command.execution
+    first = folio.executions.get(draft.key)
+    if first is not None:
+        return _repeat(
+            draft, first, Reason.EXECUTION_ID_CONFLICT, "execution id", draft.correlation.execution_id
+        )
+    key = draft.terms.idempotency_key
+    if key is not None:
+        holder = _holder(folio, draft.correlation.namespace, key)
+        if holder is not None:
+            return _repeat(draft, holder, Reason.IDEMPOTENCY_CONFLICT, "idempotency key", key)
+        _remember(folio, draft, key, command.key_ttl)
+    _create(folio, draft)
+    return Accepted(draft, existing=False)
+
+
+def _holder(folio: Folio, namespace: str, key: str) -> Execution | None:
+    """Return whom the key still stands for: its window is open, or its execution has not ended."""
+    known = folio.keys.get((namespace, key))
+    if known is None:
+        return None
+    holder = folio.executions.get((namespace, known.execution_id))
+    if holder is None or (holder.is_terminal and known.expires_at <= folio.now):
+        return None
+    return holder
+
+
+def _repeat(draft: Execution, first: Execution, reason: Reason, what: str, value: str) -> Accepted | Refused:
+    if draft.terms.fingerprint == first.terms.fingerprint:
+        return Accepted(first, existing=True)
+    return Refused(
+        reason,
+        f"the {what} {value!r} was used for other work (workflow, queue, payload or policy differ)",
+        {"execution_id": first.correlation.execution_id},
+        first,
+    )
+
+
+def _remember(folio: Folio, draft: Execution, key: str, ttl: timedelta) -> None:
+    namespace, execution_id = draft.key
+    record = IdempotencyKey(namespace, key, execution_id, draft.terms.fingerprint, folio.now + nanos(ttl))
+    folio.keys[namespace, key] = record
+    folio.new_keys.append(record)
+
+
+def _create(folio: Folio, draft: Execution) -> None:
+    draft.sent_at = draft.state_since = max(folio.now, draft.accepted_at)
+    folio.create(draft)
+    if draft.anchor.recording is Recording.SAMPLED:
+        folio.emit(spans.send_span(draft), draft)
