@@ -59,6 +59,8 @@ def _remember(folio: Folio, draft: Execution, key: str, ttl: timedelta) -> None:
 
 def _create(folio: Folio, draft: Execution) -> None:
     draft.sent_at = draft.state_since = max(folio.now, draft.accepted_at)
+    if draft.run_at <= draft.accepted_at:
+        draft.run_at = folio.now
     folio.create(draft)
     if draft.anchor.recording is Recording.SAMPLED:
         folio.emit(spans.send_span(draft), draft)

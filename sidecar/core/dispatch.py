@@ -1,0 +1,213 @@
+"""The dispatcher: gives ready work to workers with free slots, woken by enqueues and credits."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sidecar import failpoints
+from sidecar.core.commands import Claim, Claimed, Delivery, LeaseRef, Release
+from sidecar.core.lifecycle import State
+from sidecar.core.model import Execution, Resource
+from sidecar.core.ports import Change, Clock, Ledger, Reader
+from sidecar.core.refusals import StoreUnavailableError
+
+Lane = tuple[str, str, str]
+"""Namespace, queue, workflow: what a worker must name to be given an execution."""
+
+
+class Sink(Protocol):
+    """The worker's end of a session."""
+
+    def push(self, deliveries: Sequence[Delivery]) -> bool:
+        """Hand over leases; False if the worker is gone and got none of them."""
+
+    def ask_to_cancel(self, execution: Execution) -> bool:
+        """Pass a cancellation on; False if the worker is gone."""
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One connected worker: what it takes and how many more it has room for."""
+
+    namespace: str
+    worker_id: str
+    resource: Resource
+    queues: tuple[str, ...]
+    workflows: tuple[str, ...]
+    sink: Sink
+    credits: int = 0
+    open: bool = True
+    hungry: bool = False
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    def lanes(self) -> Iterable[Lane]:
+        """Return every lane this worker takes from."""
+        return ((self.namespace, q, w) for q in self.queues for w in self.workflows)
+
+
+class Dispatcher:
+    """All sessions of one process. An idle one does nothing but wait for a wake-up."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        reader: Reader,
+        clock: Clock,
+        *,
+        on_error: Callable[[Exception], None] = lambda _: None,
+    ) -> None:
+        self._ledger = ledger
+        self._reader = reader
+        self._clock = clock
+        self._on_error = on_error
+        self._lanes: dict[Lane, dict[Session, None]] = {}
+        self._workers: dict[tuple[str, str], Session] = {}
+        self._timers: dict[Lane, tuple[int, asyncio.TimerHandle]] = {}
+        self._draining = False
+
+    @property
+    def sessions(self) -> int:
+        """How many workers are connected."""
+        return len(self._workers)
+
+    async def open(self, session: Session, held: Sequence[LeaseRef]) -> list[LeaseRef]:
+        """Begin a session; what this worker was pushed but never received is released, uncounted.
+
+        Returns the leases of `held` that are no longer the worker's.
+        """
+        former = self._workers.get((session.namespace, session.worker_id))
+        if former is not None:
+            self.close(former)
+        self._workers[session.namespace, session.worker_id] = session
+        running = await self._reader.held_by(session.namespace, session.worker_id)
+        refs = {_ref(execution) for execution in running}
+        lost = sorted(refs.difference(held), key=lambda ref: ref.fence)
+        await self._ledger.submit_many([Release(ref) for ref in lost])
+        for lane in session.lanes():
+            self._lanes.setdefault(lane, {})[session] = None
+        return [ref for ref in held if ref not in refs]
+
+    def close(self, session: Session) -> None:
+        """End a session; its leases stay with the worker until they expire."""
+        session.open = False
+        for lane in session.lanes():
+            self._lanes.get(lane, {}).pop(session, None)
+        if self._workers.get((session.namespace, session.worker_id)) is session:
+            del self._workers[session.namespace, session.worker_id]
+
+    def grant(self, session: Session, slots: int) -> None:
+        """Take note of free slots and look for work to fill them."""
+        session.credits += slots
+        self._feed(session)
+
+    def wake(self, lane: Lane, count: int = 1) -> None:
+        """Have enough sessions look at a lane that `count` executions were put on."""
+        if self._draining:
+            return
+        sessions = self._lanes.get(lane, {})
+        for session in list(sessions):
+            if session.credits > 0 and session.task is None:
+                sessions[session] = sessions.pop(session)
+                count -= session.credits
+                self._feed(session)
+            else:
+                session.hungry = True
+            if count <= 0:
+                return
+
+    def wake_all(self) -> None:
+        """Have every session with room look for work: the net under wake-ups of other processes."""
+        for session in list(self._workers.values()):
+            self._feed(session)
+
+    def changed(self, changes: Sequence[Change]) -> None:
+        """Wake lanes that a commit put work on; work for later sets a timer."""
+        now = self._clock.now()
+        for change in changes:
+            if change.state is State.QUEUED:
+                lane = (change.key[0], change.queue, change.workflow_id)
+                if change.run_at <= now:
+                    self.wake(lane)
+                elif lane in self._lanes:
+                    self._wake_at(lane, change.run_at, now)
+
+    def tell_cancel(self, execution: Execution) -> bool:
+        """Pass a cancellation to the worker that runs the execution, if it is connected here."""
+        attempt = execution.attempt
+        if attempt is None or execution.state is not State.RUNNING:
+            return False
+        session = self._workers.get((execution.correlation.namespace, attempt.worker_id))
+        return session is not None and session.sink.ask_to_cancel(execution)
+
+    def drain(self) -> None:
+        """Claim nothing more."""
+        self._draining = True
+        for _, handle in self._timers.values():
+            handle.cancel()
+        self._timers.clear()
+
+    def _feed(self, session: Session) -> None:
+        session.hungry = True
+        if session.task is None and session.credits > 0 and session.open and not self._draining:
+            session.task = asyncio.create_task(self._claim_while_hungry(session))
+
+    async def _claim_while_hungry(self, session: Session) -> None:
+        try:
+            while session.hungry and session.credits > 0 and session.open and not self._draining:
+                session.hungry = False
+                await self._claim(session)
+        finally:
+            session.task = None
+
+    async def _claim(self, session: Session) -> None:
+        reserved, session.credits = session.credits, 0
+        claimed = await self._submit(session, reserved)
+        session.credits += reserved - len(claimed.deliveries)
+        if claimed.deliveries:
+            failpoints.hit("claim.before_push")
+            if not (session.open and session.sink.push(claimed.deliveries)):
+                await self._take_back(claimed.deliveries)
+        if not claimed.exhausted:
+            session.hungry = True
+        elif claimed.next_run_at is not None:
+            for lane in session.lanes():
+                self._wake_at(lane, claimed.next_run_at, self._clock.now())
+
+    async def _submit(self, session: Session, limit: int) -> Claimed:
+        command = Claim(
+            session.namespace, session.worker_id, session.resource, session.queues, session.workflows, limit
+        )
+        try:
+            return await self._ledger.submit(command)
+        except StoreUnavailableError as error:
+            self._on_error(error)
+            await asyncio.sleep(0.5)
+            return Claimed((), exhausted=False, next_run_at=None)
+
+    async def _take_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Release leases that no worker saw; if that fails too they expire."""
+        try:
+            await self._ledger.submit_many([Release(d.ref) for d in deliveries])
+        except StoreUnavailableError as error:
+            self._on_error(error)
+
+    def _wake_at(self, lane: Lane, run_at: int, now: int) -> None:
+        known = self._timers.get(lane)
+        if known is not None:
+            if known[0] <= run_at:
+                return
+            known[1].cancel()
+        delay = max(0.005, (run_at - now) / 1e9)
+        handle = asyncio.get_running_loop().call_later(delay, self._ring, lane)
+        self._timers[lane] = (run_at, handle)
+
+    def _ring(self, lane: Lane) -> None:
+        self._timers.pop(lane, None)
+        for session in list(self._lanes.get(lane, {})):
+            self._feed(session)
+
+
+def _ref(execution: Execution) -> LeaseRef:
+    attempt = execution.attempt
+    return LeaseRef(execution.key, attempt.token if attempt else b"", execution.fence)

@@ -1,0 +1,88 @@
+"""Refusals and faults, mapped once to gRPC status with `google.rpc` details.
+
+Source: https://google.aip.dev/193 (ErrorInfo, RetryInfo).
+"""
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from sidecar.core.refusals import OverloadedError, Reason, RefusalError, Refused, StoreUnavailableError
+from sidecar.transport import responses
+from sidecar.v1 import execution_pb2 as pb
+
+DOMAIN = "sidecar"
+
+CODES: dict[Reason, int] = {
+    Reason.INVALID_ARGUMENT: code_pb2.INVALID_ARGUMENT,
+    Reason.PAYLOAD_TOO_LARGE: code_pb2.INVALID_ARGUMENT,
+    Reason.EXECUTION_NOT_FOUND: code_pb2.NOT_FOUND,
+    Reason.EXECUTION_ID_CONFLICT: code_pb2.ALREADY_EXISTS,
+    Reason.IDEMPOTENCY_CONFLICT: code_pb2.ALREADY_EXISTS,
+    Reason.ALREADY_FINALIZED: code_pb2.FAILED_PRECONDITION,
+    Reason.LEASE_LOST: code_pb2.FAILED_PRECONDITION,
+    Reason.STEP_LIMIT: code_pb2.RESOURCE_EXHAUSTED,
+    Reason.STORE_UNAVAILABLE: code_pb2.UNAVAILABLE,
+    Reason.OVERLOADED: code_pb2.UNAVAILABLE,
+    Reason.DRAINING: code_pb2.UNAVAILABLE,
+}
+
+_RETRY_AFTER = {Reason.STORE_UNAVAILABLE: 1, Reason.OVERLOADED: 1, Reason.DRAINING: 1}
+
+
+def refused_for(error: Exception) -> Refused | None:
+    """Return the refusal that an expected exception stands for, None for a bug."""
+    if isinstance(error, RefusalError):
+        return error.refused
+    if isinstance(error, OverloadedError):
+        return Refused(Reason.OVERLOADED, "too much is waiting for the store; repeat the same call later")
+    if isinstance(error, StoreUnavailableError):
+        return Refused(
+            Reason.STORE_UNAVAILABLE, f"the store is not available; repeat the same call ({error})"
+        )
+    return None
+
+
+def status(refused: Refused) -> grpc.Status:
+    """Return the status to abort a call with."""
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(
+            reason=refused.reason.value, domain=DOMAIN, metadata=dict(refused.metadata)
+        )
+    ]
+    if refused.reason in _RETRY_AFTER:
+        delay = Duration(seconds=_RETRY_AFTER[refused.reason])
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    if "field" in refused.metadata:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=refused.metadata["field"], description=refused.message
+        )
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if refused.execution is not None:
+        details.append(pb.CurrentExecution(execution=responses.execution(refused.execution)))
+    packed = [_pack(detail) for detail in details]
+    code = CODES[refused.reason]
+    wire: grpc.Status = rpc_status.to_status(
+        status_pb2.Status(code=code, message=refused.message, details=packed)
+    )
+    return wire
+
+
+def _pack(message: Message) -> Any:
+    packed = Any()
+    packed.Pack(message)
+    return packed
+
+
+def refusal(refused: Refused) -> pb.Refusal:
+    """Return the refusal of one item among many."""
+    return pb.Refusal(
+        code=CODES[refused.reason],
+        reason=refused.reason.value,
+        message=refused.message,
+        metadata=dict(refused.metadata),
+        execution=responses.execution(refused.execution) if refused.execution else None,
+    )

@@ -1,0 +1,140 @@
+"""From the core's records to the wire."""
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from sidecar.conventions.carrier import Carrier
+from sidecar.core.commands import Accepted, Delivery, LeaseRef
+from sidecar.core.model import Correlation, Execution, Recording, TerminalRecord
+from sidecar.v1 import execution_pb2 as pb
+from sidecar.v1 import execution_service_pb2 as api
+from sidecar.v1 import worker_service_pb2 as work
+
+_NANOS = 1_000_000_000
+
+
+def timestamp(at: int | None) -> Timestamp | None:
+    """Return nanoseconds since the epoch as a message field, None staying absent."""
+    return None if at is None else Timestamp(seconds=at // _NANOS, nanos=at % _NANOS)
+
+
+def carrier(value: Carrier) -> pb.Carrier:
+    """Return header texts as a message."""
+    return pb.Carrier(traceparent=value.traceparent, tracestate=value.tracestate, baggage=value.baggage)
+
+
+def correlation(value: Correlation) -> pb.Correlation:
+    """Return the whole correlation."""
+    return pb.Correlation(
+        namespace=value.namespace,
+        execution_id=value.execution_id,
+        request_id=value.request_id,
+        parent_execution_id=value.parent_execution_id or "",
+        root_execution_id=value.root_execution_id,
+        source=pb.Source.Value(f"SOURCE_{value.source.name}"),
+        workflow_id=value.workflow_id,
+        trigger_type=value.trigger_type,
+        webhook_id=value.webhook_id or "",
+        path=value.path or "",
+        provider=value.provider or "",
+        schedule_id=value.schedule_id or "",
+        scheduled_for=timestamp(value.scheduled_for),
+        external_id=value.external_id or "",
+    )
+
+
+def execution(value: Execution) -> pb.Execution:
+    """Return the record as it stands."""
+    message = pb.Execution(
+        correlation=correlation(value.correlation),
+        queue=value.terms.queue,
+        state=pb.ExecutionState.Value(f"EXECUTION_STATE_{value.state.name}"),
+        version=value.version,
+        attempts=value.attempts,
+        segment_index=value.segment_index,
+        accepted_at=timestamp(value.accepted_at),
+        run_at=timestamp(value.run_at),
+        started_at=timestamp(value.started_at),
+        cancel_requested=value.cancel is not None,
+        cancel_reason=value.cancel.reason if value.cancel else "",
+        steps=_markers(value),
+        trace_id=value.anchor.trace_id,
+        sampled=value.anchor.recording is Recording.SAMPLED,
+        worker_id=value.attempt.worker_id if value.attempt else "",
+        idempotency_key=value.terms.idempotency_key or "",
+        retry_of=value.terms.retry_of or "",
+    )
+    if value.terminal is not None:
+        _outcome(message, value.terminal)
+    return message
+
+
+def _outcome(message: pb.Execution, record: TerminalRecord) -> None:
+    message.finalized_at.CopyFrom(timestamp(record.finalized_at) or Timestamp())
+    message.finalization_path = pb.FinalizationPath.Value(f"FINALIZATION_PATH_{record.path.name}")
+    message.output = record.output or b""
+    message.output_content_type = record.output_content_type
+    message.output_missing = record.output_missing
+    message.minimal = record.minimal or ""
+    if record.failure is not None:
+        failure = record.failure
+        message.error.CopyFrom(
+            pb.ExecutionError(type=failure.type, message=failure.message, stack=failure.stack)
+        )
+
+
+def _markers(value: Execution) -> pb.StepMarkers:
+    started, completed = value.last_started, value.last_completed
+    return pb.StepMarkers(
+        last_started=started.name if started else "",
+        last_started_at=timestamp(started.at if started else None),
+        last_completed=completed.name if completed else "",
+        last_completed_at=timestamp(completed.at if completed else None),
+    )
+
+
+def accepted(value: Accepted) -> api.EnqueueExecutionResponse:
+    """Return the answer to an enqueue, with the anchor as a carrier."""
+    anchor = value.execution.anchor
+    return api.EnqueueExecutionResponse(
+        execution=execution(value.execution),
+        existing=value.existing,
+        carrier=carrier(anchor.carrier(anchor.send_span_id)),
+    )
+
+
+def lease_ref(ref: LeaseRef) -> work.LeaseRef:
+    """Return the proof of a lease."""
+    namespace, execution_id = ref.key
+    return work.LeaseRef(namespace=namespace, execution_id=execution_id, token=ref.token, fence=ref.fence)
+
+
+def held_ref(value: Execution) -> work.LeaseRef:
+    """Return the proof of the lease that an execution is under."""
+    attempt = value.attempt
+    return lease_ref(LeaseRef(value.key, attempt.token if attempt else b"", value.fence))
+
+
+def lease(delivery: Delivery) -> work.Lease:
+    """Return a delivery: the attempt's span is the parent of what the handler does."""
+    value, attempt = delivery.execution, delivery.execution.attempt
+    message = work.Lease(
+        lease=lease_ref(delivery.ref),
+        correlation=correlation(value.correlation),
+        queue=value.terms.queue,
+        attempt=attempt.number if attempt else value.attempts,
+        max_attempts=value.terms.retry.max_attempts,
+        segment_index=value.segment_index,
+        payload=value.terms.payload,
+        content_type=value.terms.content_type,
+        carrier=carrier(value.anchor.carrier(attempt.span_id if attempt else value.anchor.send_span_id)),
+    )
+    message.ttl.FromTimedelta(delivery.ttl)
+    if delivery.deadline is not None:
+        message.deadline.FromTimedelta(delivery.deadline)
+    return message
+
+
+def seconds(value: float) -> Duration:
+    """Return seconds as a Duration."""
+    return Duration(seconds=int(value), nanos=int((value % 1) * _NANOS))
