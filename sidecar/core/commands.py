@@ -7,11 +7,11 @@ from typing import Generic, TypeVar
 from sidecar.core.model import Execution, Failure, Key, Resource
 from sidecar.core.refusals import Refused
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Command(Generic[R]):
-    """A request to the committer whose answer, after the commit, is an `R`."""
+class Command(Generic[R_co]):
+    """A request to the committer; its type argument is the type of the answer, given after the commit."""
 
     __slots__ = ()
 

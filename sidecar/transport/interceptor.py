@@ -31,9 +31,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """Return the wrapped handler."""
-        handler = await continuation(handler_call_details)
+        handler: Any = await continuation(handler_call_details)
         method = str(handler_call_details.method).lstrip("/")
-        if not handler or not method.startswith("sidecar."):
+        if handler is None or not method.startswith("sidecar."):
             return handler
         wrapped = self._streaming if handler.response_streaming else self._unary
         return _replace(handler, wrapped(method, _behaviour(handler)))
@@ -85,8 +85,7 @@ def _replace(handler: Any, behaviour: Any) -> Any:
 
 
 def _code(context: Context) -> str:
-    code = context.code()
-    return code.name if isinstance(code, grpc.StatusCode) else "OK"
+    return str(getattr(context.code(), "name", "OK"))
 
 
 def _internal() -> grpc.Status:

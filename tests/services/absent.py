@@ -7,27 +7,24 @@ from typing import NoReturn
 
 import pytest
 
-from tests.services.build import BuildFailed, NoGoToolchain
-from tests.services.postgres import NoPostgres
-
-
-def under_ci() -> bool:
-    return os.environ.get("CI", "").lower() in ("true", "1")
+from tests.services.build import NoGoToolchainError, NotBuiltError
+from tests.services.postgres_programs import NoPostgresError
 
 
 def absent(reason: str) -> NoReturn:
-    """Give up on this test: loudly where everything must be had, else by a skip that says why."""
-    if under_ci():
-        pytest.fail(f"{reason} (CI=true: nothing may be skipped)", pytrace=False)
+    """Give up on this test: by a failure where nothing may be skipped, else by a skip."""
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"{reason} (under CI=true nothing may be skipped)", pytrace=False)
     pytest.skip(reason)
 
 
 @contextmanager
 def or_absent() -> Iterator[None]:
-    """Turn the errors of a part that cannot be had into a skip or a failure."""
+    """Turn the reason why a part cannot be had into a skip or a failure that says it."""
+    reason = ""
     try:
         yield
-    except (NoGoToolchain, NoPostgres) as missing:
-        absent(str(missing))
-    except BuildFailed as failure:
-        absent(f"the build failed: {failure}")
+    except (NoGoToolchainError, NotBuiltError, NoPostgresError) as missing:
+        reason = str(missing)
+    if reason:
+        absent(reason)

@@ -20,11 +20,15 @@ STATIC = ("-trimpath", "-ldflags=-s -w")
 NO_GO, FAILED = 3, 1
 
 
-class NoGoToolchain(Exception):
+class NoGoToolchainError(Exception):
     """Go is not installed, so nothing can be built from source."""
 
 
-class BuildFailed(Exception):
+class NotBuiltError(Exception):
+    """The cache has no such program yet; a test does not wait minutes for one."""
+
+
+class BuildFailedError(Exception):
     """A step of a build went wrong; the text is the end of what it said."""
 
 
@@ -38,12 +42,20 @@ def jaeger_slot() -> Slot:
     return Slot("jaeger", JAEGER_VERSION)
 
 
-def collector_program() -> Path:
+def built(slot: Slot) -> Path:
+    """A program that the cache has, or the reason why it has none."""
+    if slot.filled():
+        return slot.program
+    _require_go(slot)
+    raise NotBuiltError(f"{slot.tool} {slot.version} is not built: run python -m tests.services.build")
+
+
+def build_collector() -> Path:
     """The Collector's program, built now if the cache has none."""
     return _filled(collector_slot(), _build_collector)
 
 
-def jaeger_program() -> Path:
+def build_jaeger() -> Path:
     """Jaeger's program, built now if the cache has none."""
     return _filled(jaeger_slot(), _build_jaeger)
 
@@ -52,10 +64,14 @@ def _filled(slot: Slot, build: Callable[[Path], Path]) -> Path:
     if slot.filled():
         _say(f"{slot.tool} {slot.version}: in the cache, {slot.program}")
         return slot.program
-    if shutil.which("go") is None:
-        raise NoGoToolchain(f"no Go toolchain: {slot.tool} {slot.version} cannot be built")
+    _require_go(slot)
     with slot.locked():
         return slot.program if slot.filled() else _fill(slot, build)
+
+
+def _require_go(slot: Slot) -> None:
+    if shutil.which("go") is None:
+        raise NoGoToolchainError(f"no Go toolchain: {slot.tool} {slot.version} cannot be built")
 
 
 def _fill(slot: Slot, build: Callable[[Path], Path]) -> Path:
@@ -76,7 +92,7 @@ def _build_collector(work: Path) -> Path:
     _step("generate the collector's sources", work, generate, {}, may_fail=True)
     sources = work / "sources"
     if not (sources / "main.go").exists():
-        raise BuildFailed(f"the collector builder left no sources in {sources}")
+        raise BuildFailedError(f"the collector builder left no sources in {sources}")
     compile_ = ["go", "build", "-mod=mod", *STATIC, "-o", str(work / "otelcol"), "."]
     _step("compile the collector", sources, compile_, {"CGO_ENABLED": "0"})
     return work / "otelcol"
@@ -103,24 +119,25 @@ def _step(
         polite, cwd=where, env={**os.environ, **more}, capture_output=True, text=True, check=False
     )
     if done.returncode and not may_fail:
-        raise BuildFailed(f"{title}: exit {done.returncode}\n{(done.stderr or done.stdout)[-4000:]}")
+        raise BuildFailedError(f"{title}: exit {done.returncode}\n{(done.stderr or done.stdout)[-4000:]}")
     _say(f"  {title}: {time.monotonic() - started:.0f} s")
     return done.stdout
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def main() -> int:
     """Build all; the exit code tells a machine without Go from a build that went wrong."""
     try:
-        collector_program()
-        jaeger_program()
-    except NoGoToolchain as missing:
+        build_collector()
+        build_jaeger()
+    except NoGoToolchainError as missing:
         _say(str(missing))
         return NO_GO
-    except BuildFailed as failure:
+    except BuildFailedError as failure:
         _say(f"build failed: {failure}")
         return FAILED
     return 0

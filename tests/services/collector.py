@@ -30,9 +30,7 @@ service:
 class Collector(Program):
     """The Collector in front of a trace backend, whose address may be of one that is down."""
 
-    def __init__(
-        self, program: Path, folder: Path, *, traces_to: str = NOWHERE, exact: bool = True
-    ) -> None:
+    def __init__(self, program: Path, folder: Path, *, traces_to: str = NOWHERE, exact: bool = True) -> None:
         super().__init__(folder)
         self._program = program
         self._traces_to = traces_to
@@ -71,7 +69,7 @@ class Collector(Program):
         }
 
     def healthy(self) -> bool:
-        return fetch(f"http://{address(self._ports['health'])}/") is not None
+        return fetch(self._ports["health"], "/") is not None
 
     def validate(self) -> str:
         """What `otelcol validate` says against the project's file; nothing when it accepts."""
@@ -92,6 +90,11 @@ class Collector(Program):
             for scope in entry["scopeSpans"]:
                 yield from scope["spans"]
 
+    def logs(self) -> str:
+        """The file in which the project's configuration keeps logs."""
+        kept = self.folder / "storage" / "logs.jsonl"
+        return kept.read_text() if kept.exists() else ""
+
     def prometheus(self) -> str:
         """The page that Prometheus would scrape: applications' metrics and the span metrics."""
         return self._page("prometheus")
@@ -106,7 +109,7 @@ class Collector(Program):
         return [(_labels(line), float(line.rpartition("} ")[2].split()[0])) for line in lines]
 
     def _page(self, role: str) -> str:
-        return (fetch(f"http://{address(self._ports[role])}/metrics") or b"").decode()
+        return (fetch(self._ports[role], "/metrics") or b"").decode()
 
     def _configs(self) -> Sequence[str]:
         project = ("--config", str(PROJECT_CONFIG))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.services.loopback import NotInTime, address, fetch, free_port
+from tests.services.loopback import NotInTimeError, address, fetch, free_port
 from tests.services.program import Program
 
 Json = dict[str, Any]
@@ -53,7 +53,7 @@ class Jaeger(Program):
         return {"OTEL_TRACES_SAMPLER": "always_off", "SPAN_STORAGE_TYPE": "memory"}
 
     def healthy(self) -> bool:
-        return fetch(f"http://{self._listen('admin')}/") is not None
+        return fetch(self._ports["admin"], "/") is not None
 
     def services(self) -> list[str]:
         return [str(name) for name in self._ask("/api/services")]
@@ -80,12 +80,12 @@ class Jaeger(Program):
         deadline = time.monotonic() + timeout
         while not predicate(found := self.traces(service, tags)):
             if time.monotonic() > deadline:
-                raise NotInTime(f"not in Jaeger within {timeout:g} s; it has {len(found)} traces")
+                raise NotInTimeError(f"not in Jaeger within {timeout:g} s; it has {len(found)} traces")
             time.sleep(0.05)
         return found
 
     def _ask(self, path: str) -> list[Json]:
-        body = fetch(self.query + path)
+        body = fetch(self._ports["query"], path)
         return (json.loads(body).get("data") or []) if body is not None else []
 
     def _listen(self, role: str) -> str:

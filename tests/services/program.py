@@ -12,7 +12,7 @@ from typing import Self
 from tests.services.loopback import await_condition
 
 
-class DiedAtStart(AssertionError):
+class DiedAtStartError(AssertionError):
     """The program ended before it was ready; the text is the end of its log."""
 
 
@@ -108,5 +108,5 @@ class Program(ABC):
 
     def _ready(self) -> bool:
         if not self.running:
-            raise DiedAtStart(f"{self.log.stem} ended at its start:\n{self.said()}")
+            raise DiedAtStartError(f"{self.log.stem} ended at its start:\n{self.said()}")
         return self.healthy()

@@ -1,0 +1,37 @@
+"""Regenerates the stubs of `proto/` into `sidecar/v1`, or into another root to compare with."""
+
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from grpc_tools import protoc
+
+ROOT = Path(__file__).parents[1]
+
+
+def generate(out: Path) -> None:
+    """Write the stubs below `out`.
+
+    Raises:
+        RuntimeError: if the compiler refuses the proto.
+    """
+    programs = Path(sys.executable).parent
+    sources = sorted(str(p) for p in (ROOT / "proto").rglob("*.proto"))
+    arguments = [
+        "protoc",
+        f"-I{ROOT / 'proto'}",
+        f"-I{files('grpc_tools') / '_proto'}",
+        f"--python_out={out}",
+        f"--grpc_python_out={out}",
+        f"--plugin=protoc-gen-mypy={programs / 'protoc-gen-mypy'}",
+        f"--plugin=protoc-gen-mypy_grpc={programs / 'protoc-gen-mypy_grpc'}",
+        f"--mypy_out=quiet:{out}",
+        f"--mypy_grpc_out=quiet:{out}",
+        *sources,
+    ]
+    if protoc.main(arguments):
+        raise RuntimeError("protoc failed; its message is above")
+
+
+if __name__ == "__main__":
+    generate(ROOT)
