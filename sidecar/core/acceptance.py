@@ -1,11 +1,12 @@
 """The accept: an execution and its anchor become durable, once per id and per key."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from sidecar.core import spans
 from sidecar.core.commands import Accept, Accepted
 from sidecar.core.folio import Folio, IdempotencyKey
-from sidecar.core.model import Execution, Recording
+from sidecar.core.model import Execution, Recording, Timings
 from sidecar.core.refusals import Reason, Refused
 from sidecar.core.retry import nanos
 
@@ -24,8 +25,7 @@ def accept(folio: Folio, command: Accept) -> Accepted | Refused:
         if holder is not None:
             return _repeat(draft, holder, Reason.IDEMPOTENCY_CONFLICT, "idempotency key", key)
         _remember(folio, draft, key, command.key_ttl)
-    _create(folio, draft)
-    return Accepted(draft, existing=False)
+    return Accepted(_create(folio, draft), existing=False)
 
 
 def _holder(folio: Folio, namespace: str, key: str) -> Execution | None:
@@ -57,10 +57,12 @@ def _remember(folio: Folio, draft: Execution, key: str, ttl: timedelta) -> None:
     folio.new_keys.append(record)
 
 
-def _create(folio: Folio, draft: Execution) -> None:
-    draft.sent_at = draft.state_since = max(folio.now, draft.accepted_at)
-    if draft.run_at <= draft.accepted_at:
-        draft.run_at = folio.now
-    folio.create(draft)
-    if draft.anchor.recording is Recording.SAMPLED:
-        folio.emit(spans.send_span(draft), draft)
+def _create(folio: Folio, draft: Execution) -> Execution:
+    """Open a record of its own: the command stays as it came, as its commit may have to be repeated."""
+    sent_at = max(folio.now, draft.accepted_at)
+    run_at = folio.now if draft.run_at <= draft.accepted_at else draft.run_at
+    execution = replace(draft, sent_at=sent_at, state_since=sent_at, run_at=run_at, timings=Timings())
+    folio.create(execution)
+    if execution.anchor.recording is Recording.SAMPLED:
+        folio.emit(spans.send_span(execution), execution)
+    return execution

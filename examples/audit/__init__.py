@@ -1,0 +1,1 @@
+"""An audit of the standard library, run as several hundred durable executions: `make demo`."""

@@ -1,0 +1,157 @@
+"""The demo from start to end: who is started when, what is awaited, and what is left behind."""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+
+from examples.audit import epilogue, modules, plan, report, tracing
+from examples.audit.crew import Crew
+from examples.audit.found import Found, look
+from examples.audit.modules import Selection
+from examples.audit.options import Options
+from examples.audit.plan import Request
+from examples.audit.processes import DemoError, tail
+from examples.audit.screen import Screen
+from examples.audit.stage import Stage
+from sidecar.client import SidecarError, State, SyncClient
+
+POLL_SECONDS = 1.0
+QUICK = timedelta(seconds=1)
+PATIENCE = timedelta(seconds=60)
+FLUSH_SECONDS = 15.0
+LATE_SECONDS = 60.0
+
+
+class Demo:
+    """One run in a temporary folder of its own."""
+
+    def __init__(self, options: Options, folder: Path, console: Console) -> None:
+        self._options = options
+        self._folder = folder
+        self._console = console
+        self._crew = Crew(folder)
+        self._listening = tracing.collector_listens()
+        self._began = time.time()
+
+    def run(self) -> int:
+        """Run everything; 0 if all was as it should be."""
+        selection, requests = self._plan()
+        try:
+            found, stage = self._perform(requests)
+        finally:
+            self._crew.stop()
+        path = self._options.out / "audit.html"
+        report.write(path, report.gather(found, requests, stage.moments, self._began, selection.left_out))
+        epilogue.show(self._console, found, path)
+        epilogue.tell_delivery(self._console, found, self._leave_store(found), listening=self._listening)
+        return 0 if found.ok else 1
+
+    def _plan(self) -> tuple[Selection, list[Request]]:
+        everything = modules.find()
+        broken = modules.broken_among(everything)
+        if not broken:
+            broken = modules.made_to_fail(self._folder / "broken")
+            self._console.print(
+                "this Python ships no module that is broken: the demo has written two of its own"
+            )
+        selection = modules.select(everything, broken, self._options.limit)
+        requests = plan.requests(selection, everything, self._folder)
+        plan.save(requests, self._folder / "plan.json")
+        self._console.print(
+            f"{len(everything)} modules found, {len(selection.modules)} to audit"
+            f" ({selection.left_out} of the library's own tests left out), 5 staged executions"
+        )
+        return selection, requests
+
+    def _perform(self, requests: list[Request]) -> tuple[Found, Stage]:
+        crew, target = self._crew, self._crew.sidecar.target
+        with (
+            SyncClient(target, timeout=PATIENCE) as client,
+            Screen(self._console, len({each.name for each in requests})) as screen,
+        ):
+            crew.start()
+            screen.event(
+                f"the sidecar serves at {target} (process {crew.sidecar.pid}), two workers, a caller"
+            )
+            stage = Stage(crew, client, {each.staged: each.name for each in requests}, screen.event)
+            crew.call()
+            playing = _in_thread(stage)
+            self._follow(client, screen, playing)
+            playing.result(timeout=LATE_SECONDS)
+            if self._listening:
+                _await_delivery(client)
+            return look(client, crew, requests), stage
+
+    def _follow(self, client: SyncClient, screen: Screen, playing: "Future[None]") -> None:
+        """Show the progress until the caller has seen everything end; cancel the rest when time is up."""
+        ends_at = time.monotonic() + self._options.seconds
+        with SyncClient(self._crew.sidecar.target, timeout=QUICK) as glance:
+            while self._crew.caller.exit_code is None:
+                with suppress(SidecarError):  # killed, and soon back
+                    screen.count(glance.verify().states)
+                if playing.done() and playing.exception():
+                    raise DemoError(f"a staged event went wrong: {playing.exception()}")
+                if time.monotonic() > ends_at:
+                    screen.event("time is up: cancelling what has not ended")
+                    _cancel_the_rest(client)
+                    ends_at = time.monotonic() + LATE_SECONDS
+                time.sleep(POLL_SECONDS)
+        if self._crew.caller.exit_code:
+            raise DemoError(f"the caller failed; its log ends with:\n{tail(self._crew.caller.log)}")
+
+    def _leave_store(self, found: Found) -> Path | None:
+        """Move the store out of the temporary folder if spans wait in it."""
+        if self._options.keep or not found.verification.account.pending:
+            return self._crew.sidecar.store if self._options.keep else None
+        self._options.out.mkdir(parents=True, exist_ok=True)
+        for old in self._options.out.glob("sidecar.db*"):
+            old.unlink()
+        for part in self._folder.glob("sidecar.db*"):
+            shutil.move(part, self._options.out / part.name)
+        return self._options.out / self._crew.sidecar.store.name
+
+
+@contextmanager
+def folder(*, keep: bool) -> Iterator[Path]:
+    """Give a temporary folder, which is removed afterwards unless it is to be kept."""
+    path = Path(tempfile.mkdtemp(prefix="sidecar-demo-"))
+    try:
+        yield path
+    finally:
+        if not keep:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _in_thread(stage: Stage) -> "Future[None]":
+    done: Future[None] = Future()
+
+    def play() -> None:
+        try:
+            stage.play()
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=play, name="stage", daemon=True).start()
+    return done
+
+
+def _cancel_the_rest(client: SyncClient) -> None:
+    for each in client.list(states=[State.QUEUED, State.RUNNING], page_size=1_000):
+        with suppress(SidecarError):  # it ended meanwhile
+            client.cancel(each.execution_id, "the demo's time is up", timedelta(seconds=1))
+
+
+def _await_delivery(client: SyncClient) -> None:
+    ends_at = time.monotonic() + FLUSH_SECONDS
+    while client.verify().account.pending and time.monotonic() < ends_at:
+        time.sleep(0.2)

@@ -1,0 +1,69 @@
+"""The end of the demo on the screen: outcomes, span trees, the account, and where everything is."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from examples.audit import plan, tracing
+from examples.audit.found import Check, Found, outcome
+from sidecar.cli.account import account_lines, states_line
+from sidecar.cli.trace_tree import trace_tree
+
+TITLES = {
+    plan.DEADLINE: "one that ran into its deadline",
+    plan.CANCELLED: "one that was cancelled in the middle of a step",
+    plan.KILLED: "one whose worker was killed in the middle of a step, retried",
+    plan.SURVIVOR: "one that ran while the sidecar was killed and started again",
+}
+
+
+def show(console: Console, found: Found, report: Path) -> None:
+    """Show how it all ended."""
+    console.print(Rule("what became of every execution", style="dim"))
+    console.print(_outcomes(found))
+    console.print(Rule("span trees, as the rows tell them (sidecar trace ID)", style="dim"))
+    for title, trace in found.traces.items():
+        console.print(Text(TITLES.get(title, title), style="bold underline"), trace_tree(trace), "", sep="\n")
+    console.print(Rule("the account (sidecar verify)", style="dim"))
+    for line in account_lines(found.verification.account):
+        console.print(line)
+    console.print(states_line(found.verification))
+    console.print(Rule("what had to be so", style="dim"))
+    for check in found.checks:
+        console.print(_check(check))
+    console.print(Rule(style="dim"))
+    console.print(Text.assemble("report: ", (str(report), "bold")), soft_wrap=True)
+
+
+def tell_delivery(console: Console, found: Found, kept: Path | None, *, listening: bool) -> None:
+    """Say where the spans are."""
+    account, where = found.verification.account, tracing.endpoint()
+    if listening:
+        console.print(f"a collector at {where} took {account.delivered} of {account.terminal} terminal spans")
+    else:
+        console.print(f"no collector listens at {where}: the spans wait in the outbox for one")
+    if kept is not None:
+        console.print(f"the store is kept: sidecar serve --store sqlite:///{kept}", soft_wrap=True)
+
+
+def _outcomes(found: Found) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("EXECUTIONS", justify="right")
+    table.add_column("OUTCOME")
+    table.add_column("WHICH", overflow="fold")
+    for ended, count in sorted(found.outcomes().items(), key=lambda each: -each[1]):
+        table.add_row(str(count), Text(ended), Text(", ".join(_examples(found, ended))))
+    table.add_row(str(found.retried), "took more than one attempt", "", style="dim")
+    return table
+
+
+def _examples(found: Found, wanted: str) -> list[str]:
+    return [name for name, execution in found.failures() if outcome(execution) == wanted]
+
+
+def _check(check: Check) -> Text:
+    mark = ("yes", "green") if check.ok else ("NO ", "bold red")
+    return Text.assemble(mark, f"  {check.name}: {check.found}")

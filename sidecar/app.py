@@ -1,0 +1,203 @@
+"""The house: joins the rooms, starts them in order, and drains them in the reverse one."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import structlog
+
+from sidecar.ambient import RandomIds, SystemClock
+from sidecar.config import Settings
+from sidecar.core.admission import AdmissionLimits
+from sidecar.core.commands import Rebase
+from sidecar.core.dispatch import Dispatcher
+from sidecar.core.enqueue import Entry
+from sidecar.core.folio import Limits
+from sidecar.core.model import Resource
+from sidecar.core.ports import Change
+from sidecar.core.reaper import Reaper
+from sidecar.core.refusals import StoreUnavailableError
+from sidecar.core.resources import resource
+from sidecar.core.watching import Watchers
+from sidecar.store.open import Store, StoreSettings, open_store
+from sidecar.telemetry.encoding import OtlpEncoder
+from sidecar.telemetry.metrics import OtlpMeter
+from sidecar.telemetry.otlp_client import OtlpClient
+from sidecar.telemetry.relay import Relay
+from sidecar.telemetry.resource import sidecar_resource, worker_resource
+from sidecar.telemetry.settings import TelemetrySettings
+from sidecar.transport.admin_service import AdminService
+from sidecar.transport.execution_service import ExecutionService
+from sidecar.transport.interceptor import CallInterceptor
+from sidecar.transport.server import Server
+from sidecar.transport.worker_service import WorkerService
+
+_log = structlog.get_logger("sidecar")
+
+_NET = 1.0
+"""Seconds between looks at a store that other sidecars write to as well."""
+_GAUGES = 5.0
+_FLUSH_SHARE = 0.4
+"""How much of the drain's time the relays may use."""
+
+
+class Sidecar:
+    """One sidecar: made from settings, started, drained. Two share nothing but their store."""
+
+    def __init__(self, settings: Settings, telemetry: TelemetrySettings) -> None:
+        """Open the store and join the rooms; nothing runs yet.
+
+        Raises:
+            UnusableStoreError: if the store cannot be used as it is.
+            TelemetrySettingError: for a certificate or key that cannot be read.
+        """
+        self._settings = settings
+        self._clock, self._ids = SystemClock(), RandomIds()
+        self._limits = Limits(
+            lease_ttl=settings.lease_ttl,
+            max_output_bytes=settings.max_output_bytes,
+            max_steps=settings.max_steps,
+        )
+        own = sidecar_resource(telemetry.resource, self._ids.execution_id())
+        self._meter = OtlpMeter(telemetry, own, self._clock)
+        self._store = self._open_store(OtlpEncoder(own, telemetry.span_limits, telemetry.log_limits))
+        self._relays = self._make_relays(telemetry)
+        ledger, reader = self._store.ledger, self._store.reader
+        poll = _NET if self._store.shared else None
+        self._watchers = Watchers(reader, poll)
+        self._dispatcher = Dispatcher(ledger, reader, self._clock, on_error=_note)
+        self._reaper = self._make_reaper()
+        self._server = self._make_server(telemetry, str(dict(own)["service.name"]))
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def _open_store(self, encoder: OtlpEncoder) -> Store:
+        settings = self._settings
+        return open_store(
+            settings.store,
+            clock=self._clock,
+            limits=self._limits,
+            chance=self._ids,
+            encoder=encoder,
+            meter=self._meter,
+            settings=StoreSettings(
+                max_waiting=settings.max_queued_commands,
+                patience_seconds=settings.store_patience.total_seconds(),
+            ),
+            on_error=_note,
+        )
+
+    def _make_relays(self, telemetry: TelemetrySettings) -> list[Relay]:
+        wanted = (("traces", telemetry.traces), ("logs", telemetry.logs))
+        relay_id = self._ids.execution_id()
+        return [
+            Relay(self._store.ledger, OtlpClient(signal, to), self._meter, relay_id, self._ids.fraction)
+            for signal, to in wanted
+            if to is not None
+        ]
+
+    def _make_reaper(self) -> Reaper:
+        return Reaper(
+            self._store.ledger,
+            self._store.reader,
+            self._clock,
+            self._store.ledger,
+            self._limits,
+            period=self._settings.reap_period.total_seconds(),
+            on_error=_note,
+        )
+
+    def _make_server(self, telemetry: TelemetrySettings, service_name: str) -> Server:
+        ledger, reader = self._store.ledger, self._store.reader
+        settings = self._settings
+        admission = AdmissionLimits(settings.max_payload_bytes, settings.idempotency_window)
+        entry = Entry(ledger, self._ids, self._clock, telemetry.sampler(), admission, self._dispatcher.wake)
+        return Server(
+            ExecutionService(entry, ledger, reader, self._watchers, self._dispatcher),
+            WorkerService(ledger, self._dispatcher, self._clock, self._limits, _declare),
+            AdminService(reader, service_name),
+            CallInterceptor(self._meter.called, _note_bug),
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, once started."""
+        return self._server.port
+
+    async def start(self) -> None:
+        """Begin to commit, then to reap and to send, and only then to serve.
+
+        Raises:
+            OSError: if the address cannot be listened on.
+        """
+        for notice in self._store.notices:
+            _log.warning("store.notice", notice=notice)
+        self._store.start(asyncio.get_running_loop(), self)
+        if not self._store.shared:
+            await self._rebase_leases()
+        for relay in self._relays:
+            relay.start()
+        self._spawn(self._reaper.run())
+        self._spawn(self._look_around())
+        await self._server.start(self._settings.listen)
+        _log.info("sidecar.ready", listen=self._settings.listen, port=self.port)
+
+    def changed(self, changes: Sequence[Change]) -> None:
+        """Tell whoever waits for a commit: workers, watchers, relays."""
+        self._dispatcher.changed(changes)
+        self._watchers.changed(changes)
+        for relay in self._relays:
+            relay.wake()
+
+    async def stop(self) -> None:
+        """Drain: no more claims, calls end, spans go out, the store closes."""
+        grace = self._settings.drain_grace
+        self._dispatcher.drain()
+        await self._server.stop(grace.total_seconds() * (1 - _FLUSH_SHARE))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(relay.close(grace * _FLUSH_SHARE) for relay in self._relays))
+        await asyncio.to_thread(self._store.close)
+        await asyncio.to_thread(self._meter.close)
+        _log.info("sidecar.stopped")
+
+    async def _rebase_leases(self) -> None:
+        """Give live leases a whole time-to-live: the clock they were measured by ended with its process."""
+        running = await self._store.reader.running()
+        await self._store.ledger.submit_many([Rebase(e.key, e.fence) for e in running])
+
+    async def _look_around(self) -> None:
+        """Feed the gauges; on a shared store, look for what other sidecars left for our workers."""
+        ticks = 0
+        while True:
+            with contextlib.suppress(StoreUnavailableError):
+                if ticks % int(_GAUGES / _NET) == 0:
+                    self._meter.observe(await self._store.reader.gauges())
+            if self._store.shared:
+                self._dispatcher.wake_all()
+            ticks += 1
+            await asyncio.sleep(_NET)
+
+    def _spawn(self, agent: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(agent)
+        self._tasks.add(task)
+        task.add_done_callback(_report_end)
+
+
+def _declare(attributes: dict[str, str], sdk: str) -> Resource:
+    return resource(worker_resource(tuple(attributes.items())), sdk)
+
+
+def _note(error: Exception) -> None:
+    _log.warning("store.unavailable", error=str(error), kind=type(error).__name__)
+
+
+def _note_bug(method: str, error: Exception) -> None:
+    _log.error("call.failed", method=method, exc_info=error)
+
+
+def _report_end(task: "asyncio.Task[None]") -> None:
+    """An agent ends only when it is told to; anything else is a bug that must be seen."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("agent.died", exc_info=error)

@@ -1,0 +1,88 @@
+"""Steps: progress markers whose span is current while they run, so that the user's own spans nest."""
+
+import logging
+import secrets
+from contextvars import Token
+from types import TracebackType
+from typing import Final, Self
+
+from opentelemetry import context, trace
+
+from sidecar.client.delivery import Delivery
+from sidecar.client.failures import plain, type_of
+from sidecar.client.propagation import remote
+from sidecar.v1 import worker_service_pb2 as work
+
+MAX_STEPS: Final = 1_000
+_KEY: Final = context.create_key("sidecar-step")
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Step:
+    """A part of the work, told to the sidecar at its start and end; it never fails the run.
+
+    Its span is recorded by the sidecar under the id made here. An exception marks it and goes on.
+    """
+
+    def __init__(self, delivery: Delivery, name: str, sequence: int) -> None:
+        self._delivery = delivery
+        self._report = work.StepReport(
+            lease=delivery.ref,
+            sequence=sequence,
+            name=plain(str(name), 256) or "step",
+            phase=work.STEP_PHASE_STARTED,
+            span_id=secrets.token_bytes(8),
+        )
+        self._token: Token[context.Context] | None = None
+
+    def __enter__(self) -> Self:
+        """Start: report it, and make its span current."""
+        if self._report.sequence > MAX_STEPS:
+            _LOG.warning("step %r is not reported: an attempt has at most %d", self._report.name, MAX_STEPS)
+            return self
+        enclosing = context.get_value(_KEY)
+        if isinstance(enclosing, bytes):
+            self._report.parent_span_id = enclosing
+        self._report.started_after.FromTimedelta(self._delivery.elapsed())
+        self._send()
+        self._token = context.attach(self._context())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        """End: report it with its error's type, if any."""
+        if self._token is None:
+            return
+        context.detach(self._token)
+        self._token = None
+        self._report.phase = work.STEP_PHASE_COMPLETED
+        self._report.completed_after.FromTimedelta(self._delivery.elapsed())
+        if error is not None:
+            self._report.error_type = type_of(error)
+        self._send()
+
+    async def __aenter__(self) -> Self:
+        """Start, in async code."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        """End, in async code."""
+        self.__exit__(kind, error, stack)
+
+    def _send(self) -> None:
+        report = work.StepReport()
+        report.CopyFrom(self._report)
+        self._delivery.report(self._delivery, report)
+
+    def _context(self) -> context.Context:
+        ctx = context.set_value(_KEY, self._report.span_id)
+        outer = trace.get_current_span(ctx).get_span_context()
+        if not outer.is_valid:
+            return ctx
+        span_id = int.from_bytes(self._report.span_id, "big")
+        return trace.set_span_in_context(
+            remote(outer.trace_id, span_id, outer.trace_flags, outer.trace_state), ctx
+        )

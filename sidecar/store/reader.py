@@ -1,0 +1,94 @@
+"""The reader: questions to the store, each a short read-only transaction on a thread of its own."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from sidecar.core.commands import Due
+from sidecar.core.model import Execution, Key
+from sidecar.core.ports import Audit, Gauges, ListQuery, TraceRows
+from sidecar.core.refusals import StoreUnavailableError
+from sidecar.store import queries
+from sidecar.store.account import Tally
+from sidecar.store.claiming import Claimer, Lanes
+from sidecar.store.engine import AWAY, Dialect
+
+T = TypeVar("T")
+
+
+class StoreReader:
+    """Answers on the event loop what its threads have read."""
+
+    def __init__(self, dialect: Dialect, claimer: Claimer, threads: int) -> None:
+        self._dialect = dialect
+        self._claimer = claimer
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reader")
+
+    def close(self) -> None:
+        """End the threads when they have read what they are reading."""
+        self._threads.shutdown()
+
+    async def get(self, key: Key) -> Execution | None:
+        """Return one execution."""
+        return await self._ask(lambda connection: queries.get(connection, key))
+
+    async def page(self, query: ListQuery) -> list[Execution]:
+        """Return a page, newest first, without payloads and outputs."""
+        return await self._ask(lambda connection: queries.page(connection, query))
+
+    async def due(self, now: int, limit: int) -> list[Due]:
+        """Return executions whose `due_at` has passed, oldest first."""
+        return await self._ask(lambda connection: queries.due(connection, now, limit))
+
+    async def held_by(self, namespace: str, worker_id: str) -> list[Execution]:
+        """Return the running executions whose lease is this worker's."""
+        return await self._ask(lambda connection: queries.held_by(connection, namespace, worker_id))
+
+    async def running(self) -> list[Execution]:
+        """Return every running execution."""
+        return await self._ask(queries.running)
+
+    async def next_run_at(
+        self, namespace: str, queues: Sequence[str], workflows: Sequence[str]
+    ) -> int | None:
+        """Return the earliest future run time of what these could claim."""
+        lanes = Lanes(namespace, tuple(queues), tuple(workflows))
+        return await self._ask(lambda connection: self._next_run_at(connection, lanes))
+
+    def _next_run_at(self, connection: Connection, lanes: Lanes) -> int | None:
+        return self._claimer.next_run_at(connection, self._dialect.lease_now(connection), lanes)
+
+    async def trace_rows(self, key: Key) -> TraceRows | None:
+        """Return what the spans of one execution are rebuilt from."""
+        return await self._ask(lambda connection: queries.trace_rows(connection, key))
+
+    async def audit(self, namespace: str | None) -> Audit:
+        """Count what became of every terminal span and name what breaks an invariant.
+
+        Pages in short transactions: no snapshot is held while the whole store is read.
+        """
+        tally = Tally(namespace)
+        while not tally.done:
+            await self._ask(tally.read_page)
+        return tally.audit()
+
+    async def gauges(self) -> Gauges:
+        """Return levels for metrics."""
+        return await self._ask(queries.gauges)
+
+    async def lease_now(self) -> int:
+        """Return the lease clock."""
+        return await self._ask(self._dialect.lease_now)
+
+    async def _ask(self, question: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, question)
+
+    def _answer(self, question: Callable[[Connection], T]) -> T:
+        try:
+            with self._dialect.readers.connect() as connection:
+                return question(connection)
+        except AWAY as error:
+            raise StoreUnavailableError(f"the store cannot be read: {error}") from error

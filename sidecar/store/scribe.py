@@ -1,0 +1,154 @@
+"""The scribe: applies the commands of one commit, in order, within its transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from sidecar.core.commands import Accept, Claim, ClaimParcels, Command, StampParcels
+from sidecar.core.fold import fold
+from sidecar.core.folio import Chance, Folio, Limits
+from sidecar.core.model import Execution
+from sidecar.core.ports import Change, Encoder
+from sidecar.failpoints import hit
+from sidecar.store.claiming import Claimer, Lanes
+from sidecar.store.engine import Dialect, Opening
+from sidecar.store.loading import AsRead, Loader
+from sidecar.store.outbox import Parcels
+from sidecar.store.posting import Poster
+from sidecar.store.writing import Writer
+
+Numbered = tuple[int, Command[Any]]
+
+
+@dataclass(slots=True)
+class Applied:
+    """What a transaction did: answers by the number of their command, and what to tell afterwards."""
+
+    answers: dict[int, object] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    settled: list[Execution] = field(default_factory=list)
+    conflicts: int = 0
+    wrote: bool = False
+    points: list[str] = field(default_factory=lambda: ["commit"])
+    """The prefixes of the failpoints that this commit passes."""
+
+
+class Scribe:
+    """Loads, folds and writes; knows nothing of threads, commits or failures."""
+
+    def __init__(self, dialect: Dialect, encoder: Encoder, limits: Limits, chance: Chance) -> None:
+        self._limits = limits
+        self._chance = chance
+        self._loader = Loader(dialect)
+        self._writer = Writer(dialect)
+        self._poster = Poster(dialect, encoder, self._loader)
+        self._claimer = Claimer(dialect, self._loader)
+        self._parcels = Parcels(dialect)
+
+    def apply(self, connection: Connection, opening: Opening, commands: Sequence[Command[Any]]) -> Applied:
+        """Apply the commands: first what executions live through, then claims, then the outbox.
+
+        Claims look last, so that they see what this very commit made ready.
+        """
+        applied = Applied()
+        claims: dict[Lanes, list[tuple[int, Claim]]] = {}
+        verbs: list[Numbered] = []
+        parcels: list[Numbered] = []
+        for number, command in enumerate(commands):
+            match command:
+                case Claim(namespace=namespace, queues=queues, workflows=workflows):
+                    claims.setdefault(Lanes(namespace, queues, workflows), []).append((number, command))
+                case ClaimParcels() | StampParcels():
+                    parcels.append((number, command))
+                case _:
+                    verbs.append((number, command))
+        self._fold(connection, opening, verbs, applied)
+        for lanes, asked in claims.items():
+            self._serve(connection, opening, lanes, asked, applied)
+        for number, command in parcels:
+            applied.answers[number] = self._forward(connection, opening, command, applied)
+        return applied
+
+    def _fold(
+        self, connection: Connection, opening: Opening, verbs: Sequence[Numbered], applied: Applied
+    ) -> None:
+        folio = self._folio(opening)
+        as_read = self._loader.open(connection, folio, [command for _, command in verbs])
+        for number, command in verbs:
+            applied.answers[number] = fold(folio, command)
+        if any(isinstance(command, Accept) for _, command in verbs):
+            applied.points.append("accept")
+        self._write(connection, folio, as_read, applied)
+
+    def _serve(
+        self,
+        connection: Connection,
+        opening: Opening,
+        lanes: Lanes,
+        asked: Sequence[tuple[int, Claim]],
+        applied: Applied,
+    ) -> None:
+        folio = self._folio(opening)
+        claims = [claim for _, claim in asked]
+        answers, as_read = self._claimer.serve(connection, folio, lanes, claims)
+        applied.answers.update(zip((number for number, _ in asked), answers, strict=True))
+        served = [c.resource for c, answer in zip(claims, answers, strict=True) if answer.deliveries]
+        if served and "claim" not in applied.points:
+            applied.points.append("claim")
+        self._writer.declare(connection, served)
+        if folio.changed:
+            self._write(connection, folio, as_read, applied)
+
+    def _write(self, connection: Connection, folio: Folio, as_read: AsRead, applied: Applied) -> None:
+        settled = _settled(folio, as_read)
+        if settled and "settle" not in applied.points:
+            applied.points.append("settle")
+        hit("commit.before_outbox")
+        self._poster.post(connection, folio)
+        hit("commit.between")
+        if settled:
+            hit("settle.between")
+        self._writer.write(connection, folio, as_read)
+        touched = (*folio.created.values(), *folio.changed.values())
+        applied.wrote = applied.wrote or bool(touched or folio.events)
+        applied.changes.extend(map(_change, touched))
+        applied.settled.extend(settled)
+        applied.conflicts += folio.conflicts
+
+    def _forward(
+        self, connection: Connection, opening: Opening, command: Command[Any], applied: Applied
+    ) -> object:
+        match command:
+            case ClaimParcels():
+                found = self._parcels.claim(connection, opening.now, command)
+                applied.wrote = applied.wrote or bool(found)
+                return found
+            case StampParcels():
+                self._parcels.stamp(connection, opening.now, command)
+                applied.wrote = True
+                return None
+            case _:
+                raise TypeError(f"not for the outbox: {command!r}")
+
+    def _folio(self, opening: Opening) -> Folio:
+        return Folio(opening.now, self._limits, self._chance)
+
+
+def _settled(folio: Folio, as_read: AsRead) -> list[Execution]:
+    """Return the executions that this commit ends."""
+    ended = [e for e in (*folio.created.values(), *folio.changed.values()) if e.is_terminal]
+    return [e for e in ended if e.key not in as_read.guards or as_read.guards[e.key][1] != e.state]
+
+
+def _change(execution: Execution) -> Change:
+    correlation, terms = execution.correlation, execution.terms
+    return Change(
+        execution.key,
+        execution.version,
+        execution.state,
+        terms.queue,
+        correlation.workflow_id,
+        execution.run_at,
+    )

@@ -1,0 +1,1 @@
+"""Names and W3C codecs."""

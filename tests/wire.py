@@ -1,0 +1,216 @@
+"""The API spoken raw, as a client in any language would: no code of our own client is in the way."""
+
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from sidecar.v1 import admin_service_pb2_grpc as admin_stubs
+from sidecar.v1 import execution_pb2 as pb
+from sidecar.v1 import execution_service_pb2 as api
+from sidecar.v1 import execution_service_pb2_grpc as api_stubs
+from sidecar.v1 import worker_service_pb2 as work
+from sidecar.v1 import worker_service_pb2_grpc as work_stubs
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+PATIENCE = 20.0
+
+
+class Wire:
+    """All stubs on one channel, and the namespace that a test has for itself."""
+
+    def __init__(self, target: str, namespace: str) -> None:
+        self.target = target
+        self.namespace = namespace
+        self.channel = grpc.insecure_channel(target)
+        self.executions = api_stubs.ExecutionServiceStub(self.channel)
+        self.workers = work_stubs.WorkerServiceStub(self.channel)
+        self.admin = admin_stubs.AdminServiceStub(self.channel)
+
+    def item(self, **fields: object) -> api.EnqueueItem:
+        """Return work with an id of its own, unless it is given."""
+        defaults = {"workflow_id": "audit", "execution_id": str(uuid.uuid4())}
+        return api.EnqueueItem(**{**defaults, **fields})
+
+    def enqueue(self, **fields: object) -> api.EnqueueExecutionResponse:
+        """Have one execution accepted."""
+        request = api.EnqueueExecutionRequest(namespace=self.namespace, item=self.item(**fields))
+        return self.executions.EnqueueExecution(request, timeout=PATIENCE)
+
+    def get(self, execution_id: str) -> pb.Execution:
+        """Read one record."""
+        request = api.GetExecutionRequest(namespace=self.namespace, execution_id=execution_id)
+        return self.executions.GetExecution(request, timeout=PATIENCE).execution
+
+    def wait(self, execution_id: str, seconds: int = 15) -> pb.Execution:
+        """Wait for the end."""
+        request = api.WaitExecutionRequest(
+            namespace=self.namespace, execution_id=execution_id, timeout=Duration(seconds=seconds)
+        )
+        answer = self.executions.WaitExecution(request, timeout=PATIENCE)
+        assert answer.finalized, f"{execution_id} is {pb.ExecutionState.Name(answer.execution.state)} still"
+        return answer.execution
+
+    def cancel(self, execution_id: str, grace: float | None = None) -> api.CancelExecutionResponse:
+        """Ask for a cancellation."""
+        request = api.CancelExecutionRequest(namespace=self.namespace, execution_id=execution_id, reason="test")
+        if grace is not None:
+            request.grace.FromNanoseconds(int(grace * 1e9))
+        return self.executions.CancelExecution(request, timeout=PATIENCE)
+
+    def worker(self, **hello: object) -> "RawWorker":
+        """Return a worker's stream that is not open yet."""
+        return RawWorker(self, **hello)
+
+    def close(self) -> None:
+        """Close the channel."""
+        self.channel.close()
+
+
+@dataclass
+class Heard:
+    """Everything that a worker was told on its stream."""
+
+    welcomes: list[work.Welcome] = field(default_factory=list)
+    leases: list[work.Lease] = field(default_factory=list)
+    renewals: list[work.Renewal] = field(default_factory=list)
+    cancels: list[work.CancelSignal] = field(default_factory=list)
+    settled: list[work.SettlementResult] = field(default_factory=list)
+    refused: list[work.LeaseRefusal] = field(default_factory=list)
+    draining: bool = False
+    ended: grpc.RpcError | None | bool = None
+
+    def take(self, frame: work.WorkResponse) -> None:
+        if frame.HasField("welcome"):
+            self.welcomes.append(frame.welcome)
+        self.leases += frame.leases
+        self.renewals += frame.renewals
+        self.cancels += frame.cancels
+        self.settled += frame.settled
+        self.refused += frame.refused
+        self.draining = self.draining or frame.draining
+
+
+class RawWorker:
+    """One worker's stream; what it is told is awaited, never slept for."""
+
+    def __init__(self, wire: Wire, **hello: object) -> None:
+        self.wire = wire
+        defaults = {
+            "namespace": wire.namespace,
+            "worker_id": f"worker-{uuid.uuid4()}",
+            "queues": ["default"],
+            "workflows": ["audit"],
+            "credits": 1,
+            "resource": {"service.name": "raw-worker"},
+        }
+        self.hello = work.Hello(**{**defaults, **hello})
+        self.heard = Heard()
+        self._news = threading.Condition()
+        self._frames: queue.Queue[work.WorkRequest | None] = queue.Queue()
+        self._call: grpc.CallIterator[work.WorkResponse] | None = None
+
+    def __enter__(self) -> "RawWorker":
+        self.connect()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.disconnect()
+
+    def connect(self, *held: work.LeaseRef) -> None:
+        """Open the stream, saying which leases are held."""
+        self.heard = Heard()
+        self._frames = queue.Queue()
+        hello = work.Hello()
+        hello.CopyFrom(self.hello)
+        hello.held.extend(held)
+        self.send(hello=hello)
+        self._call = self.wire.workers.Work(self._outgoing(self._frames))
+        threading.Thread(target=self._listen, args=(self._call, self.heard), daemon=True).start()
+        self.until(lambda heard: heard.welcomes, "the welcome")
+
+    def disconnect(self) -> None:
+        """Break the stream off, as a lost connection would."""
+        if self._call is not None:
+            self._call.cancel()
+            self._frames.put(None)
+            self._call = None
+
+    def send(self, **fields: object) -> None:
+        """Send one frame."""
+        self._frames.put(work.WorkRequest(**fields))
+
+    def lease(self, number: int = 1) -> work.Lease:
+        """Return the n-th lease of this stream."""
+        self.until(lambda heard: len(heard.leases) >= number, f"lease {number}")
+        return self.heard.leases[number - 1]
+
+    def settle(self, lease: work.Lease, **outcome: object) -> work.SettlementResult:
+        """Settle a lease and return the answer."""
+        before = len(self.heard.settled)
+        self.send(settlements=[settlement(lease.lease, **outcome)])
+        self.until(lambda heard: len(heard.settled) > before, "the answer to a settlement")
+        return self.heard.settled[before]
+
+    def until(self, holds: Callable[[Heard], object], what: str, timeout: float = PATIENCE) -> None:
+        """Wait until something was heard."""
+        deadline = time.monotonic() + timeout
+        with self._news:
+            while not holds(self.heard):
+                left = deadline - time.monotonic()
+                assert left > 0, f"not within {timeout:g} s: {what}; heard {self.heard}"
+                self._news.wait(left)
+
+    def _outgoing(self, frames: "queue.Queue[work.WorkRequest | None]") -> Iterator[work.WorkRequest]:
+        while (frame := frames.get()) is not None:
+            yield frame
+
+    def _listen(self, call: "grpc.CallIterator[work.WorkResponse]", heard: Heard) -> None:
+        try:
+            for frame in call:
+                with self._news:
+                    heard.take(frame)
+                    self._news.notify_all()
+            ended: grpc.RpcError | bool = True
+        except grpc.RpcError as error:
+            ended = error
+        with self._news:
+            heard.ended = ended
+            self._news.notify_all()
+
+
+def settlement(ref: work.LeaseRef, **outcome: object) -> work.Settlement:
+    """Return a settlement; a success with no output unless said otherwise."""
+    return work.Settlement(lease=ref, **(outcome or {"succeeded": work.Succeeded()}))
+
+
+def failed(error_type: str, message: str = "", **fields: object) -> work.Failed:
+    """Return a failure's report."""
+    return work.Failed(error=pb.ExecutionError(type=error_type, message=message), **fields)
+
+
+def reason_of(error: grpc.RpcError) -> str:
+    """Return the stable reason of a refusal."""
+    return detail(error, error_details_pb2.ErrorInfo).reason
+
+
+def detail(error: grpc.RpcError, kind: type[M]) -> M:
+    """Return one detail of a status."""
+    assert isinstance(error, grpc.Call)
+    status = rpc_status.from_call(error)
+    assert status is not None, f"no details in {error}"
+    for packed in status.details:
+        message = kind()
+        if packed.Unpack(message):
+            return message
+    raise AssertionError(f"no {kind.__name__} in {status}")
