@@ -25,6 +25,7 @@ from sidecar.telemetry.encoding import OtlpEncoder
 from sidecar.telemetry.metrics import OtlpMeter
 from sidecar.telemetry.otlp_client import OtlpClient
 from sidecar.telemetry.relay import Relay
+from sidecar.telemetry.relay_status import Pace
 from sidecar.telemetry.resource import sidecar_resource, worker_resource
 from sidecar.telemetry.settings import TelemetrySettings
 from sidecar.transport.admin_service import AdminService
@@ -58,6 +59,7 @@ class Sidecar:
             lease_ttl=settings.lease_ttl,
             max_output_bytes=settings.max_output_bytes,
             max_steps=settings.max_steps,
+            settlement_logs=telemetry.logs is not None,
         )
         own = sidecar_resource(telemetry.resource, self._ids.execution_id())
         self._meter = OtlpMeter(telemetry, own, self._clock)
@@ -89,9 +91,10 @@ class Sidecar:
 
     def _make_relays(self, telemetry: TelemetrySettings) -> list[Relay]:
         wanted = (("traces", telemetry.traces), ("logs", telemetry.logs))
-        relay_id = self._ids.execution_id()
+        relay_id, lease = self._ids.execution_id(), self._settings.relay_lease
+        pace = Pace(lease=lease, sweep=lease)
         return [
-            Relay(self._store.ledger, OtlpClient(signal, to), self._meter, relay_id, self._ids.fraction)
+            Relay(self._store.ledger, OtlpClient(signal, to), self._meter, relay_id, self._ids.fraction, pace)
             for signal, to in wanted
             if to is not None
         ]

@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     store_patience: Span = Field(
         timedelta(seconds=5), description="How long a commit is retried before callers hear UNAVAILABLE."
     )
+    relay_lease: Span = Field(
+        timedelta(seconds=15),
+        description="How long spans that a relay took stay its own; after a kill they are sent again then.",
+    )
     drain_grace: Span = Field(
         timedelta(seconds=10), description="Time from SIGTERM to the exit: calls end, spans are flushed."
     )
@@ -64,7 +68,7 @@ class Settings(BaseSettings):
     failpoints: str = Field("", description="For tests: crash points to arm.")
     unsafe_failpoints: bool = Field(False, description="For tests: without it failpoints are ignored.")
 
-    @field_validator("lease_ttl", "reap_period", "drain_grace", "store_patience", "idempotency_window")
+    @field_validator("lease_ttl", "reap_period", "drain_grace", "relay_lease", "store_patience", "idempotency_window")
     @classmethod
     def _positive(cls, value: timedelta) -> timedelta:
         if not timedelta(milliseconds=10) <= value <= timedelta(days=3_650):

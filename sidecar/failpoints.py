@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 NAMES: tuple[str, ...] = (
     "commit.begun",
-    "commit.before_outbox",
-    "commit.between",
     "commit.before_commit",
     "commit.after_commit",
-    "settle.before_commit",
+    "settle.before_outbox",
     "settle.between",
+    "settle.before_commit",
     "settle.after_commit",
     "accept.before_commit",
     "accept.after_commit",

@@ -128,7 +128,12 @@ class RawWorker:
         self.disconnect()
 
     def connect(self, *held: work.LeaseRef) -> None:
-        """Open the stream, saying which leases are held."""
+        """Open the stream, saying which leases are held, and wait for the welcome."""
+        self.open(*held)
+        self.until(lambda heard: heard.welcomes, "the welcome")
+
+    def open(self, *held: work.LeaseRef) -> None:
+        """Open the stream, whatever comes of it."""
         self.heard = Heard()
         self._frames = queue.Queue()
         hello = work.Hello()
@@ -137,7 +142,6 @@ class RawWorker:
         self.send(hello=hello)
         self._call = self.wire.workers.Work(self._outgoing(self._frames))
         threading.Thread(target=self._listen, args=(self._call, self.heard), daemon=True).start()
-        self.until(lambda heard: heard.welcomes, "the welcome")
 
     def disconnect(self) -> None:
         """Break the stream off, as a lost connection would."""

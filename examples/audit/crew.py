@@ -10,6 +10,7 @@ from examples.audit.processes import DemoError, Process, SidecarProcess
 
 WORKERS = 2
 LEASE_TTL = "5s"
+DRAIN_GRACE = "2s"
 
 
 class Crew:
@@ -17,7 +18,7 @@ class Crew:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.sidecar = SidecarProcess(folder, SIDECAR_LEASE_TTL=LEASE_TTL)
+        self.sidecar = SidecarProcess(folder, SIDECAR_LEASE_TTL=LEASE_TTL, SIDECAR_DRAIN_GRACE=DRAIN_GRACE)
         self.workers = [self._worker(number) for number in range(1, WORKERS + 1)]
         self.caller = Process(
             "caller",

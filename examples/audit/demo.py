@@ -1,12 +1,10 @@
 """The demo from start to end: who is started when, what is awaited, and what is left behind."""
 
 import shutil
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -66,8 +64,8 @@ class Demo:
         requests = plan.requests(selection, everything, self._folder)
         plan.save(requests, self._folder / "plan.json")
         self._console.print(
-            f"{len(everything)} modules found, {len(selection.modules)} to audit"
-            f" ({selection.left_out} of the library's own tests left out), 5 staged executions"
+            f"{len(everything)} modules in the standard library, {len(selection.modules)} to audit"
+            f" ({selection.left_out}); {len(plan.STAGED)} staged executions"
         )
         return selection, requests
 
@@ -117,17 +115,6 @@ class Demo:
         for part in self._folder.glob("sidecar.db*"):
             shutil.move(part, self._options.out / part.name)
         return self._options.out / self._crew.sidecar.store.name
-
-
-@contextmanager
-def folder(*, keep: bool) -> Iterator[Path]:
-    """Give a temporary folder, which is removed afterwards unless it is to be kept."""
-    path = Path(tempfile.mkdtemp(prefix="sidecar-demo-"))
-    try:
-        yield path
-    finally:
-        if not keep:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _in_thread(stage: Stage) -> "Future[None]":

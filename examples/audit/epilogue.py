@@ -46,7 +46,7 @@ def tell_delivery(console: Console, found: Found, kept: Path | None, *, listenin
     else:
         console.print(f"no collector listens at {where}: the spans wait in the outbox for one")
     if kept is not None:
-        console.print(f"the store is kept: sidecar serve --store sqlite:///{kept}", soft_wrap=True)
+        console.print(f"to look around: sidecar serve --store sqlite:///{kept}", soft_wrap=True)
 
 
 def _outcomes(found: Found) -> Table:

@@ -23,15 +23,20 @@ class Module:
     @property
     def is_test(self) -> bool:
         """Whether it belongs to the library's own tests."""
-        return not TESTS.isdisjoint(self.name.split("."))
+        return is_test(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The modules to audit, and how many of the library's tests were left out."""
+    """The modules to audit, and which were left out, in words."""
 
     modules: tuple[Module, ...]
-    left_out: int
+    left_out: str
+
+
+def is_test(name: str) -> bool:
+    """Say whether a module belongs to the library's own tests."""
+    return not TESTS.isdisjoint(name.split("."))
 
 
 def find() -> list[Module]:
@@ -70,10 +75,10 @@ def select(modules: Sequence[Module], broken: Sequence[Module], limit: int | Non
     tests = [each for each in modules if each.is_test and each not in broken]
     some = spread(tests, OTHER_TESTS)
     if limit is None:
-        return Selection((*plain, *broken, *some), len(tests) - len(some))
+        return Selection((*plain, *broken, *some), f"{len(tests) - len(some)} of its own tests left out")
     few = broken[: max(2, limit // 5)]
     chosen = (*few, *spread(plain, limit - len(few)))
-    return Selection(chosen, len(tests))
+    return Selection(chosen, f"{len(modules) - len(chosen)} left out by --limit")
 
 
 def spread(modules: Sequence[Module], count: int) -> list[Module]:

@@ -1,12 +1,14 @@
 """The demo's processes: the sidecar, its workers and the caller, each with a log file of its own."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 30.0
 STOP_SECONDS = 15.0
+PORTS = range(15_000, 32_000)
 
 
 class DemoError(Exception):
@@ -102,11 +105,12 @@ class SidecarProcess(Process):
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nothing listens on, below those that outgoing connections are given."""
+    for port in random.SystemRandom().sample(PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise DemoError(f"no free port between {PORTS.start} and {PORTS.stop}")
 
 
 def tail(path: Path, lines: int = 15) -> str:

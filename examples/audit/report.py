@@ -9,6 +9,7 @@ from string import Template
 
 from examples.audit import charts, results
 from examples.audit.found import Found, outcome
+from examples.audit.modules import is_test
 from examples.audit.plan import Request
 from examples.audit.results import Audited, Package
 from sidecar.cli.display import took
@@ -21,11 +22,11 @@ Moments = Sequence[tuple[float, str]]
 
 
 def gather(
-    found: Found, requests: Sequence[Request], moments: Moments, began: float, left_out: int
+    found: Found, requests: Sequence[Request], moments: Moments, began: float, left_out: str
 ) -> dict[str, str]:
     """Return the parts of the page."""
     audited = results.audited(requests, found.executions)
-    packages = results.packages(audited)
+    packages = results.packages(_library(audited))
     largest = packages[:LARGEST]
     by_coverage = sorted(largest, key=lambda package: -package.coverage)
     return {
@@ -42,28 +43,33 @@ def gather(
     }
 
 
+def _library(audited: Sequence[Audited]) -> list[Audited]:
+    return [each for each in audited if not is_test(each.module)]
+
+
 def write(path: Path, parts: dict[str, str]) -> None:
     """Write the page."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(Template(TEMPLATE.read_text("utf-8")).substitute(parts), "utf-8")
 
 
-def _subtitle(left_out: int) -> str:
+def _subtitle(left_out: str) -> str:
     at = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     system = f"Python {platform.python_version()} on {platform.system()}, {at}"
-    return escape(f"{system}; {left_out:,} modules of its own tests left out")
+    return escape(f"{system}; {left_out}")
 
 
 def _cards(found: Found, audited: Sequence[Audited]) -> str:
     measured = [each.measured for each in audited]
-    documentable = sum(each.documentable for each in measured) or 1
+    library = [each.measured for each in _library(audited)]
+    documented = sum(each.documented for each in library) / (sum(e.documentable for e in library) or 1)
     failed = [name for name, _ in found.failures() if not name.startswith("[")]
     cards = (
         (f"{len(audited):,}", "modules measured"),
         (f"{sum(each.lines for each in measured):,}", "lines"),
         (f"{sum(each.functions for each in measured):,}", "functions"),
         (f"{sum(each.classes for each in measured):,}", "classes"),
-        (f"{sum(each.documented for each in measured) / documentable:.0%}", "public names documented"),
+        (f"{documented:.0%}", "public names documented"),
         (f"{len(failed):,}", "modules that failed"),
         (f"{found.retried:,}", "executions retried"),
     )

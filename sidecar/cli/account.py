@@ -8,6 +8,7 @@ from rich.text import Text
 
 from sidecar.client import Account, State, Verification
 
+_STATES = (State.QUEUED, State.RUNNING, State.PAUSED, State.SUCCEEDED, State.FAILED, State.CANCELLED)
 PARTS = tuple(field.name for field in fields(Account) if field.name != "terminal")
 
 
@@ -36,7 +37,8 @@ def _equation(terms: list[str], widths: list[int]) -> str:
 def states_line(found: Verification) -> Text:
     """Return the executions by state, those that there are none of included."""
     counts = {name.lower(): count for name, count in found.states.items()}
-    return Text(" · ".join(f"{counts.get(state, 0)} {state}" for state in State))
+    shown = [*_STATES, *sorted(counts.keys() - set(_STATES))]
+    return Text(" · ".join(f"{counts.get(state, 0)} {state}" for state in shown))
 
 
 def violations_table(found: Verification) -> Table:

@@ -46,7 +46,7 @@ def plain(value: str | Text) -> Text:
 
 def state_text(state: State) -> Text:
     """Return a state in its colour."""
-    return Text(state, style=_STYLES[state])
+    return Text(state, style=_STYLES.get(state, ""))
 
 
 def clock(at: datetime | None) -> str:

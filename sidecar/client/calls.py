@@ -113,8 +113,9 @@ class Calls:
         backoff, seen = Backoff(), -1
         while True:
             hint = None
+            call = self._connection.executions.WatchExecution(request)
             try:
-                async for response in self._connection.executions.WatchExecution(request):
+                async for response in call:
                     backoff.reset()
                     if response.execution.version > seen:
                         seen = response.execution.version
@@ -123,6 +124,8 @@ class Calls:
                             return
             except grpc.aio.AioRpcError as failed:
                 hint = _transient(failed).retry_after
+            finally:
+                call.cancel()
             await backoff.rest(hint)
 
     async def trace(self, execution_id: str) -> tracing.Trace:

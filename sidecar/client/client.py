@@ -10,14 +10,13 @@ import grpc
 from sidecar.client.calls import Calls, Cancellation, Filter
 from sidecar.client.channel import DEFAULT_NAMESPACE, Connection
 from sidecar.client.coalescer import Answer, Coalescer
-from sidecar.client.enqueueing import Enqueue, EnqueueOptions, mark
+from sidecar.client.enqueueing import Batch, Enqueue, EnqueueOptions, batch, mark
 from sidecar.client.errors import SidecarError
-from sidecar.client.handles import Handle
+from sidecar.client.handles import Handle, ids_of
 from sidecar.client.options import seconds
 from sidecar.client.records import Execution, State
 from sidecar.client.sync import SyncClient
 from sidecar.client.tracing import Trace, Verification
-from sidecar.v1.execution_service_pb2 import EnqueueItem
 
 Answers = list[Handle | SidecarError]
 
@@ -61,9 +60,7 @@ class Client:
         self, work: Iterable[Enqueue], *, timeout: timedelta | float | None = None
     ) -> Coroutine[Any, Any, Answers]:
         """Have many accepted, each on its own: in order, a handle or the error of that one."""
-        items = [each.item() for each in work]
-        mark(items)
-        return self._accepted(items, self._timeout if timeout is None else seconds(timeout))
+        return self._accepted(batch(work), self._timeout if timeout is None else seconds(timeout))
 
     def handle(self, execution_id: str) -> Handle:
         """Return a handle on an execution whose id is known."""
@@ -133,13 +130,11 @@ class Client:
         mark([answer])
         return answer
 
-    async def _accepted(self, items: Sequence[EnqueueItem], within: float) -> Answers:
-        answers = await self._connection.io.bridge(self._coalescer.enqueue(items, within))
-        return [self._handle(answer) for answer in answers]
+    async def _accepted(self, sent: Batch, within: float) -> Answers:
+        answers = await self._connection.io.bridge(self._coalescer.enqueue(sent.items, within))
+        return [self._handle(answer, sent) for answer in answers]
 
-    def _handle(self, answer: Answer) -> Handle | SidecarError:
+    def _handle(self, answer: Answer, sent: Batch) -> Handle | SidecarError:
         if isinstance(answer, SidecarError):
             return answer
-        found = answer.execution
-        ids = found.correlation
-        return Handle(ids.execution_id, ids.request_id, found.trace_id, answer.existing, client=self)
+        return Handle(*ids_of(answer, sent.minted), client=self)

@@ -1,6 +1,6 @@
 """One piece of work as a caller describes it, and the item that goes to the sidecar."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypedDict
@@ -96,6 +96,22 @@ class Enqueue(_Options):
         at = datetime.now(UTC) + self.run_in if self.run_in is not None else self.run_at
         if at is not None:
             item.run_at.CopyFrom(timestamp(at))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What goes out together, and the execution ids that were made for it."""
+
+    items: list[api.EnqueueItem]
+    minted: frozenset[str]
+
+
+def batch(work: Iterable[Enqueue]) -> Batch:
+    """Return the items of some work, the caller's span marked with what they have in common."""
+    pairs = [(each, each.item()) for each in work]
+    items = [item for _, item in pairs]
+    mark(items)
+    return Batch(items, frozenset(item.execution_id for each, item in pairs if not each.execution_id))
 
 
 class Identified(Protocol):

@@ -1,6 +1,6 @@
 """What an enqueue gives back: the ids of the execution, and its outcome when it has one."""
 
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Container, Coroutine, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sidecar.client.calls import Cancellation
 from sidecar.client.errors import ExecutionCancelledError, ExecutionFailedError, OutputMissingError
 from sidecar.client.records import Execution, State
+from sidecar.v1.execution_service_pb2 import EnqueueExecutionResponse
 
 if TYPE_CHECKING:
     from sidecar.client.client import Client
@@ -91,6 +92,14 @@ class SyncHandle(Accepted):
 
 async def _result_of(waiting: Coroutine[Any, Any, Execution]) -> object:
     return result_of(await waiting)
+
+
+def ids_of(answer: EnqueueExecutionResponse, minted: Container[str]) -> tuple[str, str, str, bool]:
+    """Return the fields of an acceptance; an id that the call made itself cannot have existed before it."""
+    found = answer.execution
+    ids = found.correlation
+    existing = answer.existing and ids.execution_id not in minted
+    return ids.execution_id, ids.request_id, found.trace_id, existing
 
 
 def result_of(execution: Execution) -> object:

@@ -65,7 +65,7 @@ class IoThread:
             while found := self.block(_advance(source)):
                 yield found[0]
         finally:
-            self.block(_end(source))
+            self.submit(_end(source))
 
     def post(self, callback: Callable[..., object], *args: object) -> None:
         """Call something over there soon; safe from any thread and from signal handlers."""

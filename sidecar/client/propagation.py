@@ -1,5 +1,6 @@
 """The OpenTelemetry context of callers and handlers: taken up by itself, handed on verbatim."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -8,10 +9,12 @@ from urllib.parse import quote, unquote
 from opentelemetry import baggage, context, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
+from sidecar.conventions import baggage as w3c_baggage
 from sidecar.conventions import trace_context as w3c
 from sidecar.v1 import execution_pb2 as pb
 
 _BAGGAGE_OCTETS: Final = "!#$&'()*+-./:<=>?@[]^_`{|}~"
+_MEMBER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+=[^,]*")
 _DELIVERED: Final = context.create_key("sidecar-delivered-carrier")
 
 
@@ -71,7 +74,8 @@ def _tracestate(span: SpanContext, delivered: _Delivered | None) -> str:
 def _baggage(entries: Mapping[str, object], delivered: _Delivered | None) -> str:
     if delivered is not None and dict(entries) == delivered.entries:
         return delivered.baggage
-    return ",".join(f"{key}={quote(str(value), safe=_BAGGAGE_OCTETS)}" for key, value in entries.items())
+    members = (f"{key}={quote(str(value), safe=_BAGGAGE_OCTETS)}" for key, value in entries.items())
+    return w3c_baggage.combine([member for member in members if _MEMBER.fullmatch(member)])
 
 
 def _entries(header: str) -> list[tuple[str, str]]:

@@ -1,9 +1,10 @@
 """What the sidecar knows of an execution, as plain frozen records."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -21,6 +22,13 @@ class State(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class Named(Protocol):
+    """An enum of the API."""
+
+    def items(self) -> Sequence[tuple[str, int]]:
+        """Return its names and numbers."""
 
 
 TERMINAL: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
@@ -118,7 +126,7 @@ def execution(message: pb.Execution) -> Execution:
     """Return the record of a message."""
     return Execution(
         correlation=correlation(message.correlation),
-        state=State(_word(pb.ExecutionState.Name(message.state), "EXECUTION_STATE_")),
+        state=State(word(pb.ExecutionState, message.state, "EXECUTION_STATE_")),
         version=message.version,
         queue=message.queue,
         attempts=message.attempts,
@@ -133,7 +141,7 @@ def execution(message: pb.Execution) -> Execution:
         output_content_type=message.output_content_type,
         output_missing=message.output_missing,
         error=_failure(message),
-        finalization_path=_word(pb.FinalizationPath.Name(message.finalization_path), "FINALIZATION_PATH_"),
+        finalization_path=word(pb.FinalizationPath, message.finalization_path, "FINALIZATION_PATH_"),
         minimal=message.minimal,
         steps=_markers(message.steps),
         trace_id=message.trace_id,
@@ -153,7 +161,7 @@ def correlation(message: pb.Correlation) -> Correlation:
         workflow_id=message.workflow_id,
         parent_execution_id=message.parent_execution_id,
         root_execution_id=message.root_execution_id,
-        source=_word(pb.Source.Name(message.source), "SOURCE_"),
+        source=word(pb.Source, message.source, "SOURCE_"),
         trigger_type=message.trigger_type,
         webhook_id=message.webhook_id,
         path=message.path,
@@ -172,6 +180,13 @@ def instant(message: Message, field: str) -> datetime | None:
     return value.ToDatetime(tzinfo=UTC)
 
 
+def word(kind: Named, value: int, prefix: str) -> str:
+    """Return the plain word of an enum's value, empty if it is unspecified or from a later version."""
+    names = {number: name for name, number in kind.items()}
+    found = names.get(value, "").removeprefix(prefix).lower()
+    return "" if found == "unspecified" else found
+
+
 def _failure(message: pb.Execution) -> Failure | None:
     if not message.HasField("error"):
         return None
@@ -185,8 +200,3 @@ def _markers(message: pb.StepMarkers) -> Markers:
         message.last_completed,
         instant(message, "last_completed_at"),
     )
-
-
-def _word(name: str, prefix: str) -> str:
-    word = name.removeprefix(prefix).lower()
-    return "" if word == "unspecified" else word

@@ -10,9 +10,9 @@ import grpc
 from sidecar.client.calls import Calls, Cancellation, Filter
 from sidecar.client.channel import DEFAULT_NAMESPACE, Connection
 from sidecar.client.coalescer import Answer, Coalescer
-from sidecar.client.enqueueing import Enqueue, EnqueueOptions, mark
+from sidecar.client.enqueueing import Batch, Enqueue, EnqueueOptions, batch, mark
 from sidecar.client.errors import SidecarError
-from sidecar.client.handles import SyncHandle
+from sidecar.client.handles import SyncHandle, ids_of
 from sidecar.client.options import seconds
 from sidecar.client.records import Execution, State
 from sidecar.client.tracing import Trace, Verification
@@ -65,11 +65,10 @@ class SyncClient:
 
     def enqueue_many(self, work: Iterable[Enqueue], *, timeout: timedelta | float | None = None) -> Answers:
         """Have many accepted, each on its own: in order, a handle or the error of that one."""
-        items = [each.item() for each in work]
-        mark(items)
+        sent = batch(work)
         limit = self._timeout if timeout is None else seconds(timeout)
-        answers = self._connection.io.block(self._coalescer.enqueue(items, limit))
-        return [self._handle(answer) for answer in answers]
+        answers = self._connection.io.block(self._coalescer.enqueue(sent.items, limit))
+        return [self._handle(answer, sent) for answer in answers]
 
     def handle(self, execution_id: str) -> SyncHandle:
         """Return a handle on an execution whose id is known."""
@@ -127,9 +126,7 @@ class SyncClient:
         """Close the connection."""
         self.close()
 
-    def _handle(self, answer: Answer) -> SyncHandle | SidecarError:
+    def _handle(self, answer: Answer, sent: Batch) -> SyncHandle | SidecarError:
         if isinstance(answer, SidecarError):
             return answer
-        found = answer.execution
-        ids = found.correlation
-        return SyncHandle(ids.execution_id, ids.request_id, found.trace_id, answer.existing, client=self)
+        return SyncHandle(*ids_of(answer, sent.minted), client=self)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sidecar.client.records import instant
+from sidecar.client.records import instant, word
 from sidecar.v1 import admin_service_pb2 as admin
 
 
@@ -86,7 +86,7 @@ def verification(message: admin.VerifyResponse) -> Verification:
             unsampled=account.unsampled,
             disabled=account.disabled,
         ),
-        dict(message.states),
+        {name.lower(): count for name, count in message.states.items()},
         tuple(Violation(v.namespace, v.execution_id, v.kind, v.message) for v in message.violations),
     )
 
@@ -103,6 +103,6 @@ def _span(message: admin.Span) -> Span:
         links=tuple((link.trace_id, link.span_id) for link in message.links),
         error_type=message.error_type,
         error_message=message.error_message,
-        delivery=admin.SpanDelivery.Name(message.delivery).removeprefix("SPAN_DELIVERY_").lower(),
+        delivery=word(admin.SpanDelivery, message.delivery, "SPAN_DELIVERY_"),
         service=message.service,
     )

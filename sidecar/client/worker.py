@@ -31,6 +31,7 @@ class Worker:
     """A process's worker. Async handlers run on the loop that starts it, others on `concurrency` threads.
 
     `resource` adds to the OpenTelemetry resource; `grace` is how long running handlers have at the end.
+    `worker_id` is made at the start, so that forked children have each their own.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Worker:
     ) -> None:
         if not 1 <= concurrency <= MAX_CONCURRENCY:
             raise ValueError(f"concurrency: must be between 1 and {MAX_CONCURRENCY} (got {concurrency})")
-        self.worker_id = str(uuid.uuid4())
+        self.worker_id = ""
         self._connection = Connection(target, credentials)
         self._namespace = namespace
         self._queues = list(queues)
@@ -87,6 +88,7 @@ class Worker:
             raise RuntimeError("this worker has been started before")
         if not self._workflows:
             raise ValueError("a worker needs at least one workflow")
+        self.worker_id = str(uuid.uuid4())
         loop = asyncio.get_running_loop()
         keeper = Keeper(self._connection.io, self._workflows, self._concurrency, loop)
         self._shift = Shift(self._connection, self._hello(), keeper)

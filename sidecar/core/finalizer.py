@@ -86,5 +86,5 @@ def _emit(folio: Folio, execution: Execution) -> None:
     recording = execution.anchor.recording
     if recording is Recording.SAMPLED:
         folio.emit(spans.terminal_span(execution), execution)
-    elif recording is Recording.UNSAMPLED:
+    elif recording is Recording.UNSAMPLED and folio.limits.settlement_logs:
         folio.emit(spans.settlement_log(execution), execution)

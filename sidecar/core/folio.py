@@ -33,6 +33,8 @@ class Limits:
     max_error_stack: int = 65_536
     max_steps: int = 1_000
     max_deliveries_lost: int = 20
+    settlement_logs: bool = True
+    """Whether unsampled executions leave a log record of their settlement."""
 
 
 class Chance(Protocol):

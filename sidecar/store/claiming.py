@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import islice, product
 
-from sqlalchemy import Connection, Integer, bindparam, select, text
+from sqlalchemy import Connection, Integer, bindparam, literal_column, select, text
 
 from sidecar.core.commands import Claim, Claimed
 from sidecar.core.fold import claim
@@ -53,7 +53,9 @@ class Claimer:
         )
         later = select(c.run_at).where(text(QUEUED), *lane, c.run_at > bindparam("now"), managed)
         self._ready = Prepared(dialect, ready, [*_LANE, "now", "most"])
-        self._later = Prepared(dialect, later.order_by(c.run_at).limit(text("1")), [*_LANE, "now"])
+        self._later = Prepared(
+            dialect, later.order_by(c.run_at).limit(literal_column("1", Integer)), [*_LANE, "now"]
+        )
 
     def serve(
         self, connection: Connection, folio: Folio, lanes: Lanes, claims: Sequence[Claim]

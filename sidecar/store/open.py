@@ -43,7 +43,7 @@ class Store:
     notices: tuple[str, ...]
     shared: bool
     """Whether other sidecars may use the same database."""
-    _dialect: Dialect
+    dialect: Dialect
 
     def start(self, loop: asyncio.AbstractEventLoop, listener: ChangeListener) -> None:
         """Begin to commit; answers and changes are told on `loop`."""
@@ -53,7 +53,7 @@ class Store:
         """Drain the committer, then close readers, writer and lock, in this order."""
         self.ledger.close()
         self.reader.close()
-        self._dialect.close()
+        self.dialect.close()
 
 
 def open_store(

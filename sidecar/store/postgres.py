@@ -23,12 +23,14 @@ from sidecar.store.engine import Listing, Opening, UnusableStoreError
 
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000"
 _SCHEMA_LOCK = 0x51DECA5
+_REPLAN_AT_LEAST_EVERY = 10_000
 _OPTIONS = (
     ("synchronous_commit", "on"),
     ("statement_timeout", "30s"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "60s"),
     ("timezone", "UTC"),
+    ("random_page_cost", "1.1"),
 )
 
 
@@ -46,6 +48,7 @@ class Postgres:
         self.readers = _engine(address, readers + 1).execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
+        self._commits, self._replan_at = 0, 1
         try:
             self.notices = _inspect(self.writer)
         except DBAPIError as error:
@@ -55,8 +58,16 @@ class Postgres:
 
     def begin(self, connection: Connection) -> Opening:
         """Read the clock and the number of the transaction in one go."""
+        self._replan(connection)
         row = connection.exec_driver_sql(f"SELECT {_NOW}, pg_current_xact_id()::text").one()
         return Opening(row[0], row[1])
+
+    def _replan(self, connection: Connection) -> None:
+        """Forget plans as the tables grow: those made for empty ones stay until the first ANALYZE."""
+        self._commits += 1
+        if self._commits >= self._replan_at:
+            self._replan_at += min(self._commits, _REPLAN_AT_LEAST_EVERY)
+            connection.exec_driver_sql("DISCARD PLANS")
 
     def lease_now(self, connection: Connection) -> int:
         """Return the database's clock."""

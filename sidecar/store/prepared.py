@@ -37,7 +37,7 @@ class Prepared:
 
     def value(self, connection: Connection, *values: object) -> Any:
         """Return the first column of the first row, None without one."""
-        row = connection.exec_driver_sql(self.text, values).fetchone()
+        row = connection.exec_driver_sql(self.text, (*values, *self._constants)).fetchone()
         return None if row is None else row[0]
 
     def write(self, connection: Connection, rows: Sequence[Values]) -> int:

@@ -105,9 +105,9 @@ class Scribe:
         settled = _settled(folio, as_read)
         if settled and "settle" not in applied.points:
             applied.points.append("settle")
-        hit("commit.before_outbox")
+        if settled:
+            hit("settle.before_outbox")
         self._poster.post(connection, folio)
-        hit("commit.between")
         if settled:
             hit("settle.between")
         self._writer.write(connection, folio, as_read)

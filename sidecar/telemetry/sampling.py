@@ -83,8 +83,9 @@ class ExecutionSampler:
 class DisabledSampler:
     """Implements `core.ports.Sampler` for OTEL_SDK_DISABLED: no spans; the caller's context goes on."""
 
-    def decide(self, parent: Carrier, trace_id: str, name: str, attributes: Attributes) -> Sampling:  # noqa: ARG002
+    def decide(self, parent: Carrier, trace_id: str, name: str, attributes: Attributes) -> Sampling:
         """Hand on what came in."""
+        del trace_id, name, attributes
         remote = trace_context.parse(parent)
         if remote is None:
             return Sampling(Recording.DISABLED, RANDOM, "")

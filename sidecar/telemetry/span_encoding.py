@@ -10,6 +10,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, SpanFlags, Status
 from sidecar.core.facts import Kind, Link, Role, SpanFacts
 from sidecar.telemetry.attributes import AttributeWriter, utf8
 from sidecar.telemetry.limits import MAX_DESCRIPTION, SpanLimits
+from sidecar.telemetry.redaction import redacted
 
 _ATTRIBUTES, _LINK_ATTRIBUTES = 9, 4
 _HAS_IS_REMOTE = int(SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK)
@@ -101,6 +102,6 @@ def _frame(facts: SpanFacts) -> Span:
     if facts.parent_span_id:
         span.parent_span_id = identity(facts.parent_span_id, 8)
     if facts.error_type:
-        message = clean(facts.error_message[:MAX_DESCRIPTION])
+        message = clean(redacted(facts.error_message, MAX_DESCRIPTION))
         span.status.CopyFrom(Status(code=Status.STATUS_CODE_ERROR, message=message))
     return span

@@ -35,6 +35,7 @@ class WorkStream:
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: Session | None = None
         self._closed = False
+        self._draining = False
 
     def push(self, deliveries: Sequence[Delivery]) -> bool:
         """Hand over leases; False if the stream has ended."""
@@ -55,8 +56,8 @@ class WorkStream:
         return True
 
     def drain(self) -> None:
-        """Tell the worker that no more leases come here."""
-        self._frame.draining = True
+        """Tell the worker that no more leases come here, and end the stream: it holds on to its leases."""
+        self._frame.draining = self._draining = True
         self._ready.set()
 
     async def open(self, hello: work.Hello, declare: leases.Declare, welcome: work.Welcome) -> None:
@@ -81,7 +82,7 @@ class WorkStream:
             self._dispatcher.close(self._session)
 
     async def frames(self, reader: "asyncio.Task[None]") -> AsyncIterator[work.WorkResponse]:
-        """Yield a frame whenever there is something to say, until the worker has no more to say."""
+        """Yield a frame whenever there is something to say, until the worker or the sidecar is done."""
         reader.add_done_callback(lambda _: self._ready.set())
         while True:
             await self._ready.wait()
@@ -89,9 +90,10 @@ class WorkStream:
             if self._frame.ByteSize():
                 frame, self._frame = self._frame, work.WorkResponse()
                 yield frame
-            elif reader.done():
+            elif reader.done() or self._draining:
                 if not self._tasks:
-                    reader.result()
+                    if reader.done():
+                        reader.result()
                     return
                 await asyncio.wait(self._tasks)
                 self._ready.set()

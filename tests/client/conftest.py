@@ -1,6 +1,5 @@
 """A fake sidecar, and workers that run beside the test."""
 
-import asyncio
 import threading
 from collections.abc import Callable, Iterator
 
@@ -34,9 +33,3 @@ def serve() -> Iterator[Serve]:
         worker.stop()
         thread.join(WAIT)
         assert not thread.is_alive()
-
-
-@pytest.fixture
-def run() -> Callable[..., object]:
-    """Runs a coroutine on a fresh loop."""
-    return asyncio.run

@@ -99,7 +99,9 @@ class FakeSidecar:
     pages: dict[str, api.ListExecutionsResponse] = field(default_factory=dict)
     abort: tuple[grpc.StatusCode, str, bytes] | None = None
     hello_refused: bool = False
+    existing: bool = False
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    left: queue.SimpleQueue[None] = field(default_factory=queue.SimpleQueue)
     arrived: queue.SimpleQueue[None] = field(default_factory=queue.SimpleQueue)
     _server: grpc.aio.Server | None = None
 
@@ -159,7 +161,9 @@ class FakeSidecar:
         execution = pb.Execution(
             correlation=correlation, state=pb.EXECUTION_STATE_QUEUED, trace_id=TRACE_ID, version=1
         )
-        return api.EnqueueResult(accepted=api.EnqueueExecutionResponse(execution=execution))
+        return api.EnqueueResult(
+            accepted=api.EnqueueExecutionResponse(execution=execution, existing=self.existing)
+        )
 
     async def _get(self, request: api.GetExecutionRequest, context: Context) -> Message:
         if self.abort is not None:
@@ -173,10 +177,14 @@ class FakeSidecar:
         return self.pages[request.page_token]
 
     async def _watch(self, _request: Message, context: Context) -> AsyncIterator[Message]:
-        for execution in self.watches.pop(0):
-            yield api.WatchExecutionResponse(execution=execution)
-        if self.watches:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "staged")
+        try:
+            for execution in self.watches.pop(0):
+                yield api.WatchExecutionResponse(execution=execution)
+            if self.watches:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "staged")
+            await asyncio.Event().wait()
+        finally:
+            self.left.put(None)
 
     async def _wait(self, _request: Message, context: Context) -> Message:
         if self.faults:

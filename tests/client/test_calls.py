@@ -28,7 +28,7 @@ from sidecar.client import (
 from sidecar.client.channel import target_of
 from sidecar.v1 import execution_pb2 as pb
 from sidecar.v1 import execution_service_pb2 as api
-from tests.client.fake import FakeSidecar
+from tests.client.fake import WAIT, FakeSidecar
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_watch_may_be_left_early(fake: FakeSidecar, client: SyncClient) -> Non
     changes = client.watch("e")
     assert next(iter(changes)).state is State.QUEUED
     del changes
-    assert client.get("e").state is State.QUEUED
+    assert fake.left.get(timeout=WAIT) is None
 
 
 def test_lists_go_on_to_the_next_page(fake: FakeSidecar, client: SyncClient) -> None:

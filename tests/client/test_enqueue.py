@@ -51,6 +51,14 @@ def test_the_id_is_made_before_the_first_send_and_stays_over_repeats(
     assert handle.request_id == handle.execution_id
 
 
+def test_what_a_repeat_of_the_same_call_finds_has_not_existed_before_the_call(
+    fake: FakeSidecar, client: SyncClient
+) -> None:
+    fake.existing = True
+    assert not client.enqueue("audit").existing
+    assert client.enqueue("audit", execution_id="mine").existing
+
+
 @pytest.mark.parametrize(
     ("payload", "data", "content_type"),
     [
@@ -181,7 +189,8 @@ def test_the_callers_context_is_taken_up_and_its_span_marked(fake: FakeSidecar, 
     spans = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
-    token = context.attach(baggage.set_baggage("tenant", "a b,c;ü"))
+    bad_key = baggage.set_baggage("a key", "left out")
+    token = context.attach(baggage.set_baggage("tenant", "a b,c;ü", bad_key))
     with provider.get_tracer("test").start_as_current_span("caller") as span:
         handle = client.enqueue("audit", request_id="r")
     context.detach(token)

@@ -193,6 +193,7 @@ worker = Worker(sys.argv[1])
 
 @worker.workflow("work")
 async def handler():
+    print("begun", flush=True)
     time.sleep(0.3)
     return "done"
 
@@ -209,6 +210,8 @@ def test_a_signal_drains_even_while_the_loop_is_blocked(fake: FakeSidecar, numbe
     sidecar = fake.conversation()
     sidecar.welcome()
     sidecar.deliver(lease("e"))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
     process.send_signal(number)
     settlement = sidecar.settlement()
     sidecar.settle(settlement)
