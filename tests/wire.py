@@ -63,7 +63,8 @@ class Wire:
 
     def cancel(self, execution_id: str, grace: float | None = None) -> api.CancelExecutionResponse:
         """Ask for a cancellation."""
-        request = api.CancelExecutionRequest(namespace=self.namespace, execution_id=execution_id, reason="test")
+        key = {"namespace": self.namespace, "execution_id": execution_id}
+        request = api.CancelExecutionRequest(**key, reason="test")
         if grace is not None:
             request.grace.FromNanoseconds(int(grace * 1e9))
         return self.executions.CancelExecution(request, timeout=PATIENCE)
@@ -88,7 +89,7 @@ class Heard:
     settled: list[work.SettlementResult] = field(default_factory=list)
     refused: list[work.LeaseRefusal] = field(default_factory=list)
     draining: bool = False
-    ended: grpc.RpcError | None | bool = None
+    ended: grpc.RpcError | bool | None = None
 
     def take(self, frame: work.WorkResponse) -> None:
         if frame.HasField("welcome"):

@@ -76,7 +76,7 @@ def select(modules: Sequence[Module], broken: Sequence[Module], limit: int | Non
     some = spread(tests, OTHER_TESTS)
     if limit is None:
         return Selection((*plain, *broken, *some), f"{len(tests) - len(some)} of its own tests left out")
-    few = broken[: max(2, limit // 5)]
+    few = broken[: min(limit, max(2, limit // 5))]
     chosen = (*few, *spread(plain, limit - len(few)))
     return Selection(chosen, f"{len(modules) - len(chosen)} left out by --limit")
 

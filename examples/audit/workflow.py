@@ -7,12 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from opentelemetry import trace
+
 from examples.audit.measure import measure
 from examples.audit.plan import LINGER_SECONDS, WORKFLOW
 from examples.audit.reading import UnreadableError, parse, read
 from sidecar.client import FinalError, Run, Worker
 
 POLL_SECONDS = 0.05
+_TRACER = trace.get_tracer("examples.audit.worker")
 
 
 def register(worker: Worker) -> None:
@@ -36,7 +39,8 @@ def _audit(run: Run, payload: dict[str, Any]) -> dict[str, Any]:
     with run.step("measure"):
         if payload["linger"] and run.attempt <= payload["linger"]["attempts"]:
             linger(run, Path(payload["linger"]["mark"]), Path(payload["linger"]["until"]))
-        measured = measure(text, tree)
+        with _TRACER.start_as_current_span("walk the tree"):  # a span of the worker's own, under the step
+            measured = measure(text, tree)
     with run.step("write"):
         document = {"module": payload["module"], **asdict(measured)}
         write(Path(payload["result"]), json.dumps(document))

@@ -63,7 +63,7 @@ class Journal:
             for point in applied.points:
                 hit(f"{point}.before_commit")
         except BaseException:
-            self._roll_back()
+            self._let_go()
             raise
         if applied.wrote:
             self._finish(connection, opening, applied)
@@ -78,7 +78,7 @@ class Journal:
             for point in applied.points:
                 hit(f"{point}.after_commit")
         except Exception:
-            self._roll_back()
+            self._let_go()
             if not self._has_landed(opening):
                 raise
 
@@ -101,14 +101,12 @@ class Journal:
             self._connection = self._dialect.writer.connect()
         return self._connection
 
-    def _roll_back(self) -> None:
-        """Undo what was begun and let go of the connection, which may be broken."""
+    def _let_go(self) -> None:
+        """Close the connection for good: it may be broken, or still be in its transaction."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
-                connection.close()
-            except AWAY:
-                connection.invalidate()
+            connection.invalidate()
+            connection.close()
 
     def _note_absence(self, error: Exception) -> None:
         now = self._clock.monotonic()
@@ -129,5 +127,7 @@ class Journal:
         self._waited += seconds
 
     def close(self) -> None:
-        """Let go of the connection."""
-        self._roll_back()
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -34,7 +34,7 @@ def wire(victim: SidecarProcess) -> Wire:
 
 def rearm(victim: SidecarProcess, failpoints: str) -> None:
     """Restart with failpoints armed."""
-    victim.stop()
+    victim.kill()
     victim.armed(failpoints).start()
 
 
@@ -150,7 +150,8 @@ def test_what_was_acknowledged_before_a_kill_is_there_after_it(victim: SidecarPr
 
 
 @pytest.mark.chaos
-def test_a_worker_that_died_is_replaced_and_fenced(victim: SidecarProcess, wire: Wire) -> None:
+@pytest.mark.usefixtures("victim")
+def test_a_worker_that_died_is_replaced_and_fenced(wire: Wire) -> None:
     """RUN-3, invariants 5 and 9."""
     zombie = wire.worker()
     zombie.connect()

@@ -16,7 +16,7 @@ def main(target: str) -> None:
             return {"got": payload}
 
     @worker.workflow("boom")
-    def boom(run: Run, payload: object) -> None:
+    def boom(payload: object) -> None:
         raise FinalError(f"cannot do {payload}", error_type="out.of.cheese")
 
     @worker.workflow("sleepy")

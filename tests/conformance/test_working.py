@@ -157,7 +157,7 @@ def test_a_malformed_report_is_refused_alone_and_the_stream_lives(wire: Wire) ->
     assert wire.get("e1").steps.last_started == "step-3"
 
 
-def reconnected(wire: Wire, worker: RawWorker, *held: work.LeaseRef) -> RawWorker:
+def reconnected(worker: RawWorker, *held: work.LeaseRef) -> RawWorker:
     worker.disconnect()
     worker.connect(*held)
     return worker
@@ -168,7 +168,7 @@ def test_a_delivery_that_was_pushed_but_never_received_is_no_attempt(wire: Wire)
     with wire.worker() as worker:
         wire.enqueue(execution_id="e1")
         lost = worker.lease()
-        again = reconnected(wire, worker).lease()
+        again = reconnected(worker).lease()
         assert again.lease.fence == lost.lease.fence + 1
         assert again.attempt == 1
         worker.settle(again)
@@ -179,7 +179,7 @@ def test_a_lease_that_is_held_survives_a_reconnect(wire: Wire) -> None:
     with wire.worker() as worker:
         wire.enqueue(execution_id="e1")
         lease = worker.lease()
-        reconnected(wire, worker, lease.lease)
+        reconnected(worker, lease.lease)
         assert not worker.heard.welcomes[0].lost
         worker.settle(lease)
     assert wire.get("e1").attempts == 1

@@ -60,6 +60,15 @@ class Program(ABC):
 
     def start(self) -> None:
         """Start the program and return when it is healthy."""
+        self.launch()
+        try:
+            await_condition(self._ready, f"{self.log.stem} is healthy", self.ready_within)
+        except BaseException:
+            self.kill()
+            raise
+
+    def launch(self) -> None:
+        """Start the program, whether it becomes healthy or not."""
         assert not self.running, f"{self.log.stem} runs already"
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
@@ -73,11 +82,6 @@ class Program(ABC):
                 start_new_session=True,
                 user=self.user,
             )
-        try:
-            await_condition(self._ready, f"{self.log.stem} is healthy", self.ready_within)
-        except BaseException:
-            self.kill()
-            raise
 
     def stop(self, timeout: float = 15.0) -> None:
         """Ask the program to end, and kill it if it does not."""

@@ -15,7 +15,9 @@ from sidecar.core.lifecycle import State
 from sidecar.core.model import Resource
 from sidecar.core.ports import Encoded
 from sidecar.core.refusals import OverloadedError, StoreUnavailableError
+from tests.services.absent import or_absent
 from tests.services.postgres import Postgres
+from tests.services.postgres_programs import postgres_programs
 from tests.store.workbench import Desk, NamingEncoder, Sql, claim, draft, success
 
 OpenDesk = Callable[..., Desk]
@@ -63,7 +65,7 @@ def test_one_bad_command_among_a_hundred_fails_alone(desk: Desk, sql: Sql) -> No
     bad = draft()
     bad.run_at = 2**70
     bad.accepted_at = 1
-    commands: list[Command[Accepted]] = [Accept(draft()) for _ in range(99)]
+    commands = [Accept(draft()) for _ in range(99)]
     future = desk.begin(*commands[:50], Accept(bad), *commands[50:])
     with pytest.raises(Exception, match=r"too large|out of range"):
         future.result(30)
@@ -128,7 +130,7 @@ def test_more_than_the_queue_holds_is_refused_and_nothing_of_it_kept(
 
 
 @pytest.mark.parametrize(
-    "point", ["commit.begun", "commit.between", "settle.between", "settle.before_commit"]
+    "point", ["commit.begun", "settle.before_outbox", "settle.between", "settle.before_commit"]
 )
 def test_a_fault_before_the_commit_leaves_nothing_behind_and_is_tried_again(
     desk: Desk, sql: Sql, point: str
@@ -180,18 +182,20 @@ def test_a_renewal_that_changes_nothing_costs_no_commit(desk: Desk) -> None:
     assert desk.store.ledger.healthy_since == before
 
 
-def test_a_store_that_is_away_fails_commands_after_a_while_and_comes_back(
-    new_postgres: Callable[[], str], postgres: Postgres, open_desk: OpenDesk
-) -> None:
-    desk = open_desk(new_postgres(), patience_seconds=0.2)
-    desk.accept()
-    postgres.stop()
-    with pytest.raises(StoreUnavailableError, match="away"):
-        desk.do(Accept(draft()))
-    with pytest.raises(StoreUnavailableError):
-        desk.get("any")
-    postgres.start()
-    assert isinstance(desk.do(Accept(draft())), Accepted)
+def test_a_store_that_is_away_fails_commands_after_a_while_and_comes_back(open_desk: OpenDesk) -> None:
+    with or_absent():
+        programs = postgres_programs()
+    with Postgres(programs) as server:
+        desk = open_desk(server.create_database(), patience_seconds=0.2)
+        desk.accept()
+        server.stop()
+        with pytest.raises(StoreUnavailableError, match="away"):
+            desk.do(Accept(draft()))
+        with pytest.raises(StoreUnavailableError):
+            desk.get("any")
+        server.start()
+        assert isinstance(desk.do(Accept(draft())), Accepted)
+        desk.close()
 
 
 def test_a_backend_that_is_killed_in_the_middle_is_replaced(
@@ -203,7 +207,8 @@ def test_a_backend_that_is_killed_in_the_middle_is_replaced(
     accepted = desk.begin(Accept(draft()))
     assert encoder.entered.wait(10)
     sql.run(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND state = 'idle in transaction'"
     )
     encoder.go_on.set()
     assert not accepted.result(30)[0].existing

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, NullPool, create_engine, event
 
 from sidecar.core.commands import (
     Accept,
@@ -87,10 +87,11 @@ def test_claims_walk_the_index_of_what_is_ready_without_sorting(
 
 
 def explained(desk: Desk, statements: dict[str, Any]) -> dict[str, str]:
-    with desk.store.dialect.writer.connect() as connection:
+    with create_engine(desk.url, poolclass=NullPool).connect() as connection:
         if connection.dialect.name == "postgresql":
             # On tables this small it would read them whole where it could do otherwise.
             connection.exec_driver_sql("SET enable_seqscan = off")
+        desk.close()
         return {s: _explain(connection, s, values) for s, values in list(statements.items())}
 
 

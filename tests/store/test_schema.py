@@ -41,7 +41,8 @@ def _described(inspector: Inspector, table: str) -> dict[str, Any]:
     columns = [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(table)]
     rules = {c["name"]: c["sqltext"] for c in inspector.get_check_constraints(table)}
     indexes = {
-        i["name"]: (i["column_names"], str(i.get("dialect_options"))) for i in inspector.get_indexes(table)
+        i["name"]: (i["column_names"], sorted(map(str, i.get("dialect_options", {}).values())))
+        for i in inspector.get_indexes(table)
     }
     key = inspector.get_pk_constraint(table)["constrained_columns"]
     return {"columns": columns, "rules": rules, "indexes": indexes, "key": key}

@@ -86,7 +86,7 @@ def test_a_damaged_file_that_was_left_in_the_middle_is_refused(desk: Desk) -> No
     content[8192 : len(content) // 2] = b"\x55" * (len(content) // 2 - 8192)
     path.write_bytes(content)
     path.with_name("store.db-wal").write_bytes(b"left behind")
-    with pytest.raises(UnusableStoreError, match="damaged|cannot be opened"):
+    with pytest.raises(UnusableStoreError, match=r"damaged|cannot be opened"):
         Desk(desk.url)
 
 
