@@ -193,7 +193,10 @@ def _declare(attributes: dict[str, str], sdk: str) -> Resource:
 
 
 def _note(error: Exception) -> None:
-    _log.warning("store.unavailable", error=str(error), kind=type(error).__name__)
+    if isinstance(error, StoreUnavailableError):
+        _log.warning("store.unavailable", error=str(error))
+    else:
+        _log.error("store.failed", exc_info=error)
 
 
 def _note_bug(method: str, error: Exception) -> None:

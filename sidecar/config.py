@@ -68,7 +68,9 @@ class Settings(BaseSettings):
     failpoints: str = Field("", description="For tests: crash points to arm.")
     unsafe_failpoints: bool = Field(False, description="For tests: without it failpoints are ignored.")
 
-    @field_validator("lease_ttl", "reap_period", "drain_grace", "relay_lease", "store_patience", "idempotency_window")
+    @field_validator(
+        "lease_ttl", "reap_period", "drain_grace", "relay_lease", "store_patience", "idempotency_window"
+    )
     @classmethod
     def _positive(cls, value: timedelta) -> timedelta:
         if not timedelta(milliseconds=10) <= value <= timedelta(days=3_650):

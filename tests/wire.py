@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -37,12 +37,12 @@ class Wire:
         self.workers = work_stubs.WorkerServiceStub(self.channel)
         self.admin = admin_stubs.AdminServiceStub(self.channel)
 
-    def item(self, **fields: object) -> api.EnqueueItem:
+    def item(self, **fields: Any) -> api.EnqueueItem:
         """Return work with an id of its own, unless it is given."""
-        defaults = {"workflow_id": "audit", "execution_id": str(uuid.uuid4())}
+        defaults: dict[str, Any] = {"workflow_id": "audit", "execution_id": str(uuid.uuid4())}
         return api.EnqueueItem(**{**defaults, **fields})
 
-    def enqueue(self, **fields: object) -> api.EnqueueExecutionResponse:
+    def enqueue(self, **fields: Any) -> api.EnqueueExecutionResponse:
         """Have one execution accepted."""
         request = api.EnqueueExecutionRequest(namespace=self.namespace, item=self.item(**fields))
         return self.executions.EnqueueExecution(request, timeout=PATIENCE)
@@ -63,13 +63,13 @@ class Wire:
 
     def cancel(self, execution_id: str, grace: float | None = None) -> api.CancelExecutionResponse:
         """Ask for a cancellation."""
-        key = {"namespace": self.namespace, "execution_id": execution_id}
-        request = api.CancelExecutionRequest(**key, reason="test")
+        request = api.CancelExecutionRequest(execution_id=execution_id, reason="test")
+        request.namespace = self.namespace
         if grace is not None:
             request.grace.FromNanoseconds(int(grace * 1e9))
         return self.executions.CancelExecution(request, timeout=PATIENCE)
 
-    def worker(self, **hello: object) -> "RawWorker":
+    def worker(self, **hello: Any) -> "RawWorker":
         """Return a worker's stream that is not open yet."""
         return RawWorker(self, **hello)
 
@@ -105,9 +105,9 @@ class Heard:
 class RawWorker:
     """One worker's stream; what it is told is awaited, never slept for."""
 
-    def __init__(self, wire: Wire, **hello: object) -> None:
+    def __init__(self, wire: Wire, **hello: Any) -> None:
         self.wire = wire
-        defaults = {
+        defaults: dict[str, Any] = {
             "namespace": wire.namespace,
             "worker_id": f"worker-{uuid.uuid4()}",
             "queues": ["default"],
@@ -119,7 +119,7 @@ class RawWorker:
         self.heard = Heard()
         self._news = threading.Condition()
         self._frames: queue.Queue[work.WorkRequest | None] = queue.Queue()
-        self._call: grpc.CallIterator[work.WorkResponse] | None = None
+        self._call: Any = None
 
     def __enter__(self) -> "RawWorker":
         self.connect()
@@ -151,7 +151,7 @@ class RawWorker:
             self._frames.put(None)
             self._call = None
 
-    def send(self, **fields: object) -> None:
+    def send(self, **fields: Any) -> None:
         """Send one frame."""
         self._frames.put(work.WorkRequest(**fields))
 
@@ -160,7 +160,7 @@ class RawWorker:
         self.until(lambda heard: len(heard.leases) >= number, f"lease {number}")
         return self.heard.leases[number - 1]
 
-    def settle(self, lease: work.Lease, **outcome: object) -> work.SettlementResult:
+    def settle(self, lease: work.Lease, **outcome: Any) -> work.SettlementResult:
         """Settle a lease and return the answer."""
         before = len(self.heard.settled)
         self.send(settlements=[settlement(lease.lease, **outcome)])
@@ -180,7 +180,7 @@ class RawWorker:
         while (frame := frames.get()) is not None:
             yield frame
 
-    def _listen(self, call: "grpc.CallIterator[work.WorkResponse]", heard: Heard) -> None:
+    def _listen(self, call: Any, heard: Heard) -> None:
         try:
             for frame in call:
                 with self._news:
@@ -194,12 +194,12 @@ class RawWorker:
             self._news.notify_all()
 
 
-def settlement(ref: work.LeaseRef, **outcome: object) -> work.Settlement:
+def settlement(ref: work.LeaseRef, **outcome: Any) -> work.Settlement:
     """Return a settlement; a success with no output unless said otherwise."""
     return work.Settlement(lease=ref, **(outcome or {"succeeded": work.Succeeded()}))
 
 
-def failed(error_type: str, message: str = "", **fields: object) -> work.Failed:
+def failed(error_type: str, message: str = "", **fields: Any) -> work.Failed:
     """Return a failure's report."""
     return work.Failed(error=pb.ExecutionError(type=error_type, message=message), **fields)
 
@@ -211,8 +211,8 @@ def reason_of(error: grpc.RpcError) -> str:
 
 def detail(error: grpc.RpcError, kind: type[M]) -> M:
     """Return one detail of a status."""
-    assert isinstance(error, grpc.Call)
-    status = rpc_status.from_call(error)
+    call: Any = error
+    status = rpc_status.from_call(call)
     assert status is not None, f"no details in {error}"
     for packed in status.details:
         message = kind()

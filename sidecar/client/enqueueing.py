@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol, TypedDict
 
 import uuid_utils
@@ -93,9 +93,10 @@ class Enqueue(_Options):
         item.root_execution_id = self.root_execution_id or root
 
     def _schedule(self, item: api.EnqueueItem) -> None:
-        at = datetime.now(UTC) + self.run_in if self.run_in is not None else self.run_at
-        if at is not None:
-            item.run_at.CopyFrom(timestamp(at))
+        if self.run_at is not None:
+            item.run_at.CopyFrom(timestamp(self.run_at))
+        if self.run_in is not None:
+            item.run_in.FromTimedelta(self.run_in)
 
 
 @dataclass(frozen=True, slots=True)

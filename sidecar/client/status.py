@@ -7,7 +7,8 @@ from typing import Final
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from sidecar.client import records
@@ -34,7 +35,7 @@ def error_of(failed: grpc.aio.AioRpcError) -> SidecarError:
         reason=info.reason,
         metadata=info.metadata,
         execution=records.execution(current.execution) if current.HasField("execution") else None,
-        retry_after=_delay(retry),
+        retry_after=_seconds(retry, "retry_delay"),
     )
 
 
@@ -47,6 +48,7 @@ def error_of_refusal(refusal: pb.Refusal) -> SidecarError:
         reason=refusal.reason,
         metadata=refusal.metadata,
         execution=records.execution(refusal.execution) if refusal.HasField("execution") else None,
+        retry_after=_seconds(refusal, "retry_after"),
     )
 
 
@@ -59,8 +61,11 @@ def _kind(reason: str, code: grpc.StatusCode) -> type[SidecarError]:
     return BY_REASON.get(reason) or BY_CODE.get(code, SidecarError)
 
 
-def _delay(retry: error_details_pb2.RetryInfo) -> float | None:
-    return retry.retry_delay.ToTimedelta().total_seconds() if retry.HasField("retry_delay") else None
+def _seconds(message: Message, field: str) -> float | None:
+    if not message.HasField(field):
+        return None
+    delay: Duration = getattr(message, field)
+    return delay.ToTimedelta().total_seconds()
 
 
 def _details(failed: grpc.aio.AioRpcError) -> status_pb2.Status:

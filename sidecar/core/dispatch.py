@@ -180,7 +180,7 @@ class Dispatcher:
         )
         try:
             return await self._ledger.submit(command)
-        except StoreUnavailableError as error:
+        except Exception as error:  # whatever it was, the worker's slots must not be forgotten
             self._on_error(error)
             await asyncio.sleep(0.5)
             return Claimed((), exhausted=False, next_run_at=None)

@@ -48,6 +48,7 @@ class Request:
     retry: RetryPolicy = RetryPolicy()
     deadlines: Deadlines = Deadlines()
     run_at: int | None = None
+    run_in: timedelta | None = None
     retry_of: str | None = None
 
 
@@ -93,7 +94,7 @@ class Entry:
         """Return the execution that an accept would make durable."""
         now = self._clock.now()
         correlation = self._correlation(request)
-        starts_at = max(now, request.run_at or now)
+        starts_at = max(now, request.run_at or now) + nanos(request.run_in or timedelta())
         return Execution(
             correlation=correlation,
             anchor=self._anchor(request, correlation),
@@ -167,7 +168,7 @@ class Entry:
 def fingerprint(request: Request) -> str:
     """Return a digest of the work asked for: what must be equal for a repeat to be the same work."""
     digest = hashlib.blake2b(digest_size=16)
-    policy = (request.retry, request.deadlines, request.run_at)
+    policy = (request.retry, request.deadlines, request.run_at, request.run_in)
     for part in (request.workflow_id, request.queue, request.content_type, repr(policy)):
         digest.update(part.encode("utf-8", "surrogatepass"))
         digest.update(b"\0")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sidecar.core.folio import IdempotencyKey
+from sidecar.core.lifecycle import State
 from sidecar.core.model import (
     Attempt,
     CancelRequest,
@@ -22,6 +23,20 @@ Values = tuple[Any, ...]
 
 _NO_ATTEMPT: Values = (None,) * len(LEASED)
 _NO_OUTCOME: Values = (None,) * len(OUTCOME)
+
+
+def is_fresh(execution: Execution) -> bool:
+    """Return whether nothing has happened yet to a new execution: most of its columns are empty."""
+    return execution.state is State.QUEUED and execution.fence == 0 and execution.cancel is None
+
+
+def accepted(execution: Execution) -> Values:
+    """Return the row of a fresh execution, without what is the same for all of them."""
+    return (
+        *_identity(execution),
+        *(execution.run_at, execution.state_since, execution.version, execution.due_at),
+        execution.terms.payload,
+    )
 
 
 def inserted(execution: Execution) -> Values:

@@ -3,20 +3,31 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, update
+from sqlalchemy import Connection, Table, bindparam, text, update
 
 from sidecar.core.folio import Folio
 from sidecar.core.model import Resource
 from sidecar.store.columns import Columns
 from sidecar.store.engine import Dialect
-from sidecar.store.executions import LEASED, OUTCOME, PROGRESS, STANDING
+from sidecar.store.executions import (
+    ACCEPTANCE,
+    ANCHOR,
+    CORRELATION,
+    LEASED,
+    OUTCOME,
+    PROGRESS,
+    STANDING,
+    TERMS,
+)
 from sidecar.store.loading import AsRead
 from sidecar.store.prepared import Prepared, Values, insertion
 from sidecar.store.tables import attempts, events, executions, idempotency_keys, resources, steps
 from sidecar.store.values import (
+    accepted,
     attempt_values,
     event_values,
     inserted,
+    is_fresh,
     key_values,
     outcome,
     progress,
@@ -25,6 +36,11 @@ from sidecar.store.values import (
     step_values,
 )
 
+_IDENTITY: Columns = (*CORRELATION, *ANCHOR, *TERMS, *ACCEPTANCE)
+_FRESH = (*(c.name for c in _IDENTITY), "run_at", "state_since", "version", "due_at", "payload")
+_COUNTS = ("segment_index", "attempts", "deliveries_lost", "fence", "open_steps", "steps")
+_TIMINGS = ("queued_ns", "running_ns", "paused_ns", "retry_wait_ns")
+_FRESH_ALWAYS = {"state": text("'QUEUED'"), **{name: text("0") for name in (*_COUNTS, *_TIMINGS)}}
 _GUARD = ("namespace", "execution_id", "version", "state", "fence")
 _STEP = ("namespace", "execution_id", "fence", "sequence")
 _STEP_END: Columns = (steps.c.ended_at, steps.c.error_type, steps.c.outbox_id)
@@ -44,6 +60,7 @@ class Writer:
         self._dialect = dialect
         going_on = (*STANDING, *LEASED, *PROGRESS)
         self._create = self._insert(executions)
+        self._accept = self._insert(executions, *_FRESH)
         self._go_on = self._update(executions, going_on, _GUARD)
         self._settle = self._update(executions, (*going_on, *OUTCOME), _GUARD)
         self._new_attempts = self._insert(attempts)
@@ -53,9 +70,11 @@ class Writer:
         self._resources = self._insert(resources)
         self._keys = self._take_keys()
 
-    def _insert(self, table: Table) -> Prepared:
-        names = [c.name for c in table.c if c.name != "id"]
+    def _insert(self, table: Table, *only: str) -> Prepared:
+        names = only or [c.name for c in table.c if c.name != "id"]
         values: dict[str, Any] = {name: bindparam(name) for name in names}
+        if only:
+            values.update(_FRESH_ALWAYS)
         statement = insertion(self._dialect, table).values(values).on_conflict_do_nothing()
         return Prepared(self._dialect, statement, names)
 
@@ -91,7 +110,9 @@ class Writer:
         _all(connection, self._events, "events", [event_values(event) for event in folio.events])
 
     def _write_executions(self, connection: Connection, folio: Folio, as_read: AsRead) -> None:
-        _all(connection, self._create, "executions", [inserted(e) for e in folio.created.values()])
+        created = folio.created.values()
+        _all(connection, self._accept, "executions", [accepted(e) for e in created if is_fresh(e)])
+        _all(connection, self._create, "executions", [inserted(e) for e in created if not is_fresh(e)])
         going_on: list[Values] = []
         settled: list[Values] = []
         for key, execution in folio.changed.items():

@@ -54,8 +54,7 @@ def status(refused: Refused) -> grpc.Status:
         )
     ]
     if refused.reason in _RETRY_AFTER:
-        delay = Duration(seconds=_RETRY_AFTER[refused.reason])
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+        details.append(error_details_pb2.RetryInfo(retry_delay=_retry_after(refused)))
     if "field" in refused.metadata:
         violation = error_details_pb2.BadRequest.FieldViolation(
             field=refused.metadata["field"], description=refused.message
@@ -69,6 +68,11 @@ def status(refused: Refused) -> grpc.Status:
         status_pb2.Status(code=code, message=refused.message, details=packed)
     )
     return wire
+
+
+def _retry_after(refused: Refused) -> Duration | None:
+    seconds = _RETRY_AFTER.get(refused.reason)
+    return None if seconds is None else Duration(seconds=seconds)
 
 
 def _pack(message: Message) -> Any:
@@ -85,4 +89,5 @@ def refusal(refused: Refused) -> pb.Refusal:
         message=refused.message,
         metadata=dict(refused.metadata),
         execution=responses.execution(refused.execution) if refused.execution else None,
+        retry_after=_retry_after(refused),
     )

@@ -3,6 +3,8 @@
 import base64
 import binascii
 import math
+from datetime import timedelta
+from typing import TypedDict
 
 from sidecar.conventions.carrier import Carrier
 from sidecar.conventions.trace_context import from_headers
@@ -60,9 +62,21 @@ def enqueue_item(namespace_value: str, item: api.EnqueueItem, caller: Carrier) -
         carrier=_carrier(item, caller),
         retry=_retry(item),
         deadlines=_deadlines(item),
-        run_at=instant(item, "run_at", "item.run_at"),
+        **_start(item),
         retry_of=optional_identifier("item.retry_of", item.retry_of),
     )
+
+
+class _Start(TypedDict):
+    run_at: int | None
+    run_in: timedelta | None
+
+
+def _start(item: api.EnqueueItem) -> _Start:
+    run_in = duration(item, "run_in", "item.run_in", positive=False)
+    if run_in is not None and item.HasField("run_at"):
+        refuse("item.run_in", run_in, "cannot be given together with item.run_at")
+    return _Start(run_at=instant(item, "run_at", "item.run_at"), run_in=run_in)
 
 
 def _carrier(item: api.EnqueueItem, caller: Carrier) -> Carrier:

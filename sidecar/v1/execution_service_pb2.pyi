@@ -43,6 +43,7 @@ class EnqueueItem(_message.Message):
     DEADLINES_FIELD_NUMBER: _builtins.int
     RUN_AT_FIELD_NUMBER: _builtins.int
     RETRY_OF_FIELD_NUMBER: _builtins.int
+    RUN_IN_FIELD_NUMBER: _builtins.int
     workflow_id: _builtins.str
     queue: _builtins.str
     """Default: the workflow's id is not used; `default`."""
@@ -71,6 +72,10 @@ class EnqueueItem(_message.Message):
     def run_at(self) -> _timestamp_pb2.Timestamp:
         """Not before this time."""
 
+    @_builtins.property
+    def run_in(self) -> _duration_pb2.Duration:
+        """Not before so long after the accept; instead of run_at. A repeat of the call stays the same work."""
+
     def __init__(
         self,
         *,
@@ -90,10 +95,11 @@ class EnqueueItem(_message.Message):
         deadlines: _execution_pb2.Deadlines | None = ...,
         run_at: _timestamp_pb2.Timestamp | None = ...,
         retry_of: _builtins.str = ...,
+        run_in: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "deadlines", b"deadlines", "retry", b"retry", "run_at", b"run_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "deadlines", b"deadlines", "retry", b"retry", "run_at", b"run_at", "run_in", b"run_in"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "content_type", b"content_type", "deadlines", b"deadlines", "execution_id", b"execution_id", "external_id", b"external_id", "idempotency_key", b"idempotency_key", "parent_execution_id", b"parent_execution_id", "payload", b"payload", "queue", b"queue", "request_id", b"request_id", "retry", b"retry", "retry_of", b"retry_of", "root_execution_id", b"root_execution_id", "run_at", b"run_at", "trigger_type", b"trigger_type", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "content_type", b"content_type", "deadlines", b"deadlines", "execution_id", b"execution_id", "external_id", b"external_id", "idempotency_key", b"idempotency_key", "parent_execution_id", b"parent_execution_id", "payload", b"payload", "queue", b"queue", "request_id", b"request_id", "retry", b"retry", "retry_of", b"retry_of", "root_execution_id", b"root_execution_id", "run_at", b"run_at", "run_in", b"run_in", "trigger_type", b"trigger_type", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

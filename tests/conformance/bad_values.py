@@ -83,6 +83,7 @@ ENQUEUE = [
         for b in bad(f"item.deadlines.{name}", Duration(), *BAD_DURATIONS)
     ),
     *bad("item.run_at", *BAD_TIMES),
+    *bad("item.run_in", *BAD_DURATIONS),
 ]
 
 LIST = [

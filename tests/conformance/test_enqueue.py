@@ -33,7 +33,7 @@ def test_the_callers_trace_goes_on_in_the_carrier(wire: Wire) -> None:
 
 def test_the_calls_metadata_serves_where_the_item_has_no_carrier(wire: Wire) -> None:
     request = api.EnqueueExecutionRequest(namespace=wire.namespace, item=wire.item())
-    answer = wire.executions.EnqueueExecution(request, metadata=[("traceparent", TRACEPARENT)], timeout=10)
+    answer = wire.executions.EnqueueExecution(request, metadata=(("traceparent", TRACEPARENT),), timeout=10)
     assert answer.execution.trace_id == "0af7651916cd43dd8448eb211c80319c"
 
 

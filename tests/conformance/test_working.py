@@ -1,5 +1,7 @@
 """Leases, steps, settlements and retries over a raw worker stream; FIN and RUN of the behaviours."""
 
+from typing import Any
+
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -118,8 +120,8 @@ def test_a_settlement_with_a_forged_token_changes_nothing(wire: Wire) -> None:
         worker.settle(lease)
 
 
-def step(lease: work.Lease, sequence: int, **fields: object) -> work.StepReport:
-    defaults = {
+def step(lease: work.Lease, sequence: int, **fields: Any) -> work.StepReport:
+    defaults: dict[str, Any] = {
         "lease": lease.lease,
         "sequence": sequence,
         "name": f"step-{sequence}",
