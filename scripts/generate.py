@@ -1,10 +1,9 @@
 """Regenerates the stubs of `proto/` into `sidecar/v1`, or into another root to compare with."""
 
+import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
-
-from grpc_tools import protoc
 
 ROOT = Path(__file__).parents[1]
 
@@ -13,12 +12,14 @@ def generate(out: Path) -> None:
     """Write the stubs below `out`.
 
     Raises:
-        RuntimeError: if the compiler refuses the proto.
+        subprocess.CalledProcessError: if the compiler refuses the proto.
     """
     programs = Path(sys.executable).parent
     sources = sorted(str(p) for p in (ROOT / "proto").rglob("*.proto"))
     arguments = [
-        "protoc",
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
         f"-I{ROOT / 'proto'}",
         f"-I{files('grpc_tools') / '_proto'}",
         f"--python_out={out}",
@@ -29,8 +30,7 @@ def generate(out: Path) -> None:
         f"--mypy_grpc_out=quiet:{out}",
         *sources,
     ]
-    if protoc.main(arguments):
-        raise RuntimeError("protoc failed; its message is above")
+    subprocess.run(arguments, check=True)
 
 
 if __name__ == "__main__":
