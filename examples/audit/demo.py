@@ -3,7 +3,7 @@
 import shutil
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ QUICK = timedelta(seconds=1)
 PATIENCE = timedelta(seconds=60)
 FLUSH_SECONDS = 15.0
 LATE_SECONDS = 60.0
+CANCELLERS = 16
 
 
 class Demo:
@@ -99,7 +100,7 @@ class Demo:
                     raise DemoError(f"a staged event went wrong: {playing.exception()}")
                 if time.monotonic() > ends_at:
                     screen.event("time is up: cancelling what has not ended")
-                    _cancel_the_rest(client)
+                    _cancel_the_rest(client, self._crew)
                     ends_at = time.monotonic() + LATE_SECONDS
                 time.sleep(POLL_SECONDS)
         if self._crew.caller.exit_code:
@@ -132,10 +133,17 @@ def _in_thread(stage: Stage) -> "Future[None]":
     return done
 
 
-def _cancel_the_rest(client: SyncClient) -> None:
-    for each in client.list(states=[State.QUEUED, State.RUNNING], page_size=1_000):
+def _cancel_the_rest(client: SyncClient, crew: Crew) -> None:
+    """Cancel what still is queued, but for the staged ones; what runs ends by itself."""
+
+    def cancel(execution_id: str) -> None:
         with suppress(SidecarError):  # it ended meanwhile
-            client.cancel(each.execution_id, "the demo's time is up", timedelta(seconds=1))
+            client.cancel(execution_id, "the demo's time is up")
+
+    names = crew.names()
+    waiting = [each.execution_id for each in client.list(states=[State.QUEUED], page_size=1_000)]
+    with ThreadPoolExecutor(CANCELLERS) as pool:
+        list(pool.map(cancel, [each for each in waiting if names.get(each, "")[:1] != "["]))
 
 
 def _await_delivery(client: SyncClient) -> None:

@@ -12,6 +12,7 @@ from examples.audit.found import Check, Found, outcome
 from sidecar.cli.account import account_lines, states_line
 from sidecar.cli.trace_tree import trace_tree
 
+SHOWN = 8
 TITLES = {
     plan.DEADLINE: "one that ran into its deadline",
     plan.CANCELLED: "one that was cancelled in the middle of a step",
@@ -61,7 +62,9 @@ def _outcomes(found: Found) -> Table:
 
 
 def _examples(found: Found, wanted: str) -> list[str]:
-    return [name for name, execution in found.failures() if outcome(execution) == wanted]
+    names = [name for name, execution in found.failures() if outcome(execution) == wanted]
+    more = len(names) - SHOWN
+    return names if more <= 0 else [*names[:SHOWN], f"and {more} more"]
 
 
 def _check(check: Check) -> Text:

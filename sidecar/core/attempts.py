@@ -68,6 +68,7 @@ def _emit_end(folio: Folio, execution: Execution, attempt: Attempt, failure: Fai
     if execution.open_steps:
         for step in folio.open_steps(execution, attempt.fence):
             step.ended_at = max(step.started_at, folio.now)
+            step.error_type = failure.type if failure else None
             folio.note_step(execution, step)
             if sampled:
                 folio.emit(spans.step_span(execution, attempt, step), step)

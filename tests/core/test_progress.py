@@ -3,9 +3,10 @@
 import pytest
 
 from sidecar.core import spans
-from sidecar.core.commands import Delivery, Noted, Renew, Renewed, ReportStep, Success
+from sidecar.core.commands import Delivery, Fault, Noted, Renew, Renewed, ReportStep, Success
 from sidecar.core.facts import Role
 from sidecar.core.folio import Limits
+from sidecar.core.model import Failure
 from sidecar.core.refusals import Reason, Refused
 from tests.core.desk import SECOND, Desk, after
 
@@ -63,6 +64,14 @@ def test_open_steps_close_with_their_attempt(desk: Desk) -> None:
     (open_step,) = desk.spans(Role.STEP)
     assert open_step.end_at == desk.folio.now
     assert execution.open_steps == 0
+
+
+def test_a_step_that_a_failure_cut_off_ends_with_that_failure(desk: Desk) -> None:
+    delivery = desk.claim(desk.accept())
+    desk.do(step(delivery, 1, 0))
+    desk.settle(delivery, Fault(Failure("lost")))
+    (cut_off,) = desk.spans(Role.STEP)
+    assert cut_off.error_type == "lost"
 
 
 def test_a_workers_clock_cannot_leave_the_attempt(desk: Desk) -> None:
