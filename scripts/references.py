@@ -34,7 +34,10 @@ _RPC = re.compile(r"rpc (\w+)\((stream )?(\w+)\) returns \((stream )?(\w+)\)")
 OTEL_VARIABLES: Mapping[str, tuple[str, str]] = {
     "OTEL_SERVICE_NAME": ("`sidecar`", "`service.name` of `send` and terminal spans and of the metrics."),
     "OTEL_RESOURCE_ATTRIBUTES": ("", "More of the sidecar's resource; frozen into the spans it commits."),
-    "OTEL_SDK_DISABLED": ("`false`", "`true`: no spans, logs or metrics; the caller's context still goes on."),
+    "OTEL_SDK_DISABLED": (
+        "`false`",
+        "`true`: no spans, logs or metrics; the caller's context still goes on.",
+    ),
     "OTEL_TRACES_SAMPLER": (
         "`parentbased_always_on`",
         "Asked once at accept, for all spans of an execution: `always_on`, `always_off`, `traceidratio`, "
@@ -73,7 +76,9 @@ OTEL_VARIABLES: Mapping[str, tuple[str, str]] = {
 
 def settings() -> Iterator[str]:
     """Yield the table of `SIDECAR_*` settings; those for tests only are left out."""
-    named = {n: f for n, f in Settings.model_fields.items() if not (f.description or "").startswith("For tests")}
+    named = {
+        n: f for n, f in Settings.model_fields.items() if not (f.description or "").startswith("For tests")
+    }
     return _table(
         ("variable", "default", "what it is"),
         ((f"`SIDECAR_{n.upper()}`", _value(f.default), f.description or "") for n, f in named.items()),
@@ -118,7 +123,10 @@ def bounds() -> Iterator[str]:
         ("credits, and held leases, in one frame", f"{leases.MAX_CREDITS:,} each"),
         ("an error's message", f"{kept.max_error_message:,} bytes are kept"),
         ("an error's stack", f"{kept.max_error_stack:,} bytes are kept"),
-        ("lost deliveries that are not counted as attempts", f"{kept.max_deliveries_lost} for each execution"),
+        (
+            "lost deliveries that are not counted as attempts",
+            f"{kept.max_deliveries_lost} for each execution",
+        ),
     )
     return _table(("what", "limit"), rows)
 
@@ -126,7 +134,9 @@ def bounds() -> Iterator[str]:
 def states() -> Iterator[str]:
     """Yield every state, with who moves an execution in and out."""
     said = _member_docs(State)
-    rows = ((f"`{s}`", "yes" if s in TERMINAL else "", said[s.name].removeprefix("Terminal. ")) for s in State)
+    rows = (
+        (f"`{s}`", "yes" if s in TERMINAL else "", said[s.name].removeprefix("Terminal. ")) for s in State
+    )
     return _table(("state", "terminal", "who moves it"), rows)
 
 
@@ -218,7 +228,9 @@ def _value(value: object) -> str:
 
 def _duration(value: timedelta) -> str:
     seconds = int(value.total_seconds())
-    return next(f"{seconds // size}{unit}" for unit, size in (("h", 3600), ("m", 60), ("s", 1)) if not seconds % size)
+    return next(
+        f"{seconds // size}{unit}" for unit, size in (("h", 3600), ("m", 60), ("s", 1)) if not seconds % size
+    )
 
 
 def _after(state: State, move: Move) -> str:
@@ -246,7 +258,11 @@ def _member_docs(kind: type[Enum]) -> dict[str, str]:
         raise TypeError(f"{kind.__name__} is not a class")
     said = {}
     for member, text in zip(body.body, body.body[1:], strict=False):
-        if isinstance(member, ast.Assign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+        if (
+            isinstance(member, ast.Assign)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
             said[ast.unparse(member.targets[0])] = " ".join(str(text.value.value).split())
     return said
 

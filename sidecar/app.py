@@ -22,7 +22,7 @@ from sidecar.core.resources import resource
 from sidecar.core.watching import Watchers
 from sidecar.store.open import Store, StoreSettings, open_store
 from sidecar.telemetry.encoding import OtlpEncoder
-from sidecar.telemetry.metrics import OtlpMeter
+from sidecar.telemetry.observer import Observer
 from sidecar.telemetry.otlp_client import OtlpClient
 from sidecar.telemetry.relay import Relay
 from sidecar.telemetry.relay_status import Pace
@@ -62,7 +62,7 @@ class Sidecar:
             settlement_logs=telemetry.logs is not None,
         )
         own = sidecar_resource(telemetry.resource, self._ids.execution_id())
-        self._meter = OtlpMeter(telemetry, own, self._clock)
+        self._meter = Observer(telemetry, own, self._clock)
         self._store = self._open_store(OtlpEncoder(own, telemetry.span_limits, telemetry.log_limits))
         self._relays = self._make_relays(telemetry)
         ledger, reader = self._store.ledger, self._store.reader
@@ -160,9 +160,9 @@ class Sidecar:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(relay.close(grace * _FLUSH_SHARE) for relay in self._relays))
+        flushes = [relay.close(grace * _FLUSH_SHARE) for relay in self._relays]
+        await asyncio.gather(*flushes, asyncio.to_thread(self._meter.close))
         await asyncio.to_thread(self._store.close)
-        await asyncio.to_thread(self._meter.close)
         _log.info("sidecar.stopped")
 
     async def _rebase_leases(self) -> None:

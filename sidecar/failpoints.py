@@ -26,6 +26,10 @@ NAMES: tuple[str, ...] = (
 """Every point that exists; a test asserts that each one was hit."""
 
 
+class UnknownFailpointError(ValueError):
+    """A failpoint or an action was named that does not exist."""
+
+
 class InjectedError(Exception):
     """Raised by the action `error`."""
 
@@ -67,13 +71,13 @@ def arm(text: str) -> None:
     """Arm points from `name=action[@nth],…`; actions are kill, stop, exit, error, delay:SECONDS.
 
     Raises:
-        ValueError: for a name or an action that does not exist.
+        UnknownFailpointError: for a name or an action that does not exist.
     """
     for part in filter(None, (p.strip() for p in text.split(","))):
         name, _, rest = part.partition("=")
         verb, _, nth = rest.partition("@")
         if name not in NAMES:
-            raise ValueError(f"failpoint {name!r} does not exist; there are: {', '.join(NAMES)}")
+            raise UnknownFailpointError(f"failpoint {name!r} does not exist; there are: {', '.join(NAMES)}")
         _armed[name] = _Armed(_action(verb), int(nth or 1))
 
 
@@ -82,7 +86,9 @@ def _action(verb: str) -> Callable[[], None]:
     if kind == "delay":
         return lambda: time.sleep(float(seconds))
     if kind not in _ACTIONS:
-        raise ValueError(f"failpoint action {verb!r} does not exist; there are: {', '.join(_ACTIONS)}, delay")
+        raise UnknownFailpointError(
+            f"failpoint action {verb!r} does not exist; there are: {', '.join(_ACTIONS)}, delay"
+        )
     return _ACTIONS[kind]
 
 

@@ -18,13 +18,13 @@ from sidecar.telemetry.settings import TelemetrySettings, read_settings
 EXIT_OK = 0
 EXIT_FAULT = 1
 EXIT_CONFIGURATION = 2
-EXIT_FORCED = 3
+EXIT_FORCED = 8
 
 _log = structlog.get_logger("sidecar")
 
 
 def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit code: 0 drained, 1 fault, 2 configuration, 3 forced."""
+    """Serve until SIGTERM or SIGINT; return the exit code: 0 drained, 1 fault, 2 configuration, 8 forced."""
     log = configure_logging(settings.log_level)
     try:
         return _serve(settings)
@@ -33,15 +33,15 @@ def serve(settings: Settings) -> int:
 
 
 def _serve(settings: Settings) -> int:
-    if settings.unsafe_failpoints:
-        failpoints.arm(settings.failpoints)
     try:
+        if settings.unsafe_failpoints:
+            failpoints.arm(settings.failpoints)
         telemetry = read_settings(environment())
         for warning in telemetry.warnings:
             _log.warning("telemetry.setting", warning=warning)
         return asyncio.run(_run(settings, telemetry))
-    except TelemetrySettingError as error:
-        _log.error("telemetry.unusable", problem=str(error))
+    except (TelemetrySettingError, failpoints.UnknownFailpointError) as error:
+        _log.error("sidecar.unusable_setting", problem=str(error))
         return EXIT_CONFIGURATION
     except (UnusableStoreError, OSError) as error:
         _log.error("sidecar.cannot_start", problem=str(error))

@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 5
     WAIT_TIMEOUT = 6
     INVALID_ARGUMENT = 7
+    FORCED = 8
     INTERRUPTED = 130
 
 
@@ -27,6 +28,7 @@ MEANINGS: Final = {
     ExitCode.UNAVAILABLE: "the sidecar or its store cannot be reached",
     ExitCode.WAIT_TIMEOUT: "the time to wait was up first",
     ExitCode.INVALID_ARGUMENT: "a value was refused; the message names it",
+    ExitCode.FORCED: "serve only: ended before its drain was over",
     ExitCode.INTERRUPTED: "interrupted",
 }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sidecar.client.retrying import Backoff
+from sidecar.conventions import names
 from sidecar.v1 import worker_service_pb2 as work
 
 
@@ -56,6 +57,11 @@ class Delivery:
     def seize(self) -> bool:
         """Take the permit; False if another had it first."""
         return self.permit.acquire(blocking=False)
+
+    def given_up_for(self) -> str:
+        """Return the `error.type` of a step that was broken off: by the deadline or by a cancellation."""
+        reason = self.interrupted.result() if self.interrupted.done() else ""
+        return names.TYPE_TIMEOUT if reason == names.REASON_DEADLINE else names.TYPE_CANCELLED
 
     def interrupt(self, reason: str) -> None:
         """Tell the handler to stop; the first reason stands."""

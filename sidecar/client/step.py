@@ -1,5 +1,6 @@
 """Steps: progress markers whose span is current while they run, so that the user's own spans nest."""
 
+import asyncio
 import logging
 import secrets
 from contextvars import Token
@@ -59,8 +60,14 @@ class Step:
         self._report.phase = work.STEP_PHASE_COMPLETED
         self._report.completed_after.FromTimedelta(self._delivery.elapsed())
         if error is not None:
-            self._report.error_type = type_of(error)
+            self._report.error_type = self._type_of(error)
         self._send()
+
+    def _type_of(self, error: BaseException) -> str:
+        """Return the error's type; that of giving up when asked to is why it was asked."""
+        if isinstance(error, asyncio.CancelledError):
+            return self._delivery.given_up_for()
+        return type_of(error)
 
     async def __aenter__(self) -> Self:
         """Start, in async code."""

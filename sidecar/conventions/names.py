@@ -46,6 +46,7 @@ TYPE_TIMEOUT = "timeout"
 TYPE_LEASE_EXPIRED = "lease_expired"
 TYPE_EXPIRED_IN_QUEUE = "expired_in_queue"
 TYPE_WORKER_CANCELLED = "worker_cancelled"
+TYPE_CANCELLED = "cancelled"
 REASON_DEADLINE = "deadline"
 
 LINK_KIND = "sidecar.link.kind"
