@@ -69,6 +69,8 @@ class Scribe:
             self._serve(connection, opening, lanes, asked, applied)
         for number, command in parcels:
             applied.answers[number] = self._forward(connection, opening, command, applied)
+        # What was claimed in the commit of its own accept is news as RUNNING only.
+        applied.changes = list({change.key: change for change in applied.changes}.values())
         return applied
 
     def _fold(
