@@ -241,13 +241,16 @@ def _after(state: State, move: Move) -> str:
 def _calls() -> Iterator[tuple[str, str, str, str]]:
     for path in sorted(PROTO.glob("*_service.proto")):
         comment: list[str] = []
+        service = ""
         for line in map(str.strip, path.read_text("utf-8").splitlines()):
             if line.startswith("//"):
                 comment.append(line.removeprefix("//").strip())
                 continue
+            if line.startswith("service "):
+                service = line.split()[1]
             if found := _RPC.search(line):
                 name, asks, request, says, answer = found.groups(default="")
-                yield f"`{name}`", f"{asks}`{request}`", f"{says}`{answer}`", " ".join(comment)
+                yield f"`{service}.{name}`", f"{asks}`{request}`", f"{says}`{answer}`", " ".join(comment)
             comment = []
 
 

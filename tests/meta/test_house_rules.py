@@ -50,7 +50,11 @@ def test_the_proto_is_lint_clean() -> None:
 
 def test_every_invariant_is_cited_by_a_test() -> None:
     text = "".join(p.read_text() for p in (ROOT / "tests").rglob("test_*.py"))
-    cited = {int(n) for group in re.findall(r"[Ii]nvariants? ([\d, and]+)", text) for n in re.findall(r"\d+", group)}
+    cited = {
+        int(n)
+        for group in re.findall(r"[Ii]nvariants? ([\d, and]+)", text)
+        for n in re.findall(r"\d+", group)
+    }
     promised = {int(n) for n in re.findall(r"^(\d+)\. \*\*", (ROOT / "ARCHITECTURE.md").read_text(), re.M)}
     assert promised
     assert promised <= cited, f"no test cites invariant {sorted(promised - cited)}"
