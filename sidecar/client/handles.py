@@ -3,16 +3,13 @@
 from collections.abc import AsyncIterator, Container, Coroutine, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sidecar.client.asking import Asking, BlockingAsking
 from sidecar.client.calls import Cancellation
 from sidecar.client.errors import ExecutionCancelledError, ExecutionFailedError, OutputMissingError
 from sidecar.client.records import Execution, State
 from sidecar.v1.execution_service_pb2 import EnqueueExecutionResponse
-
-if TYPE_CHECKING:
-    from sidecar.client.client import Client
-    from sidecar.client.sync import SyncClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,7 @@ class Accepted:
 class Handle(Accepted):
     """An execution as an async caller holds it."""
 
-    client: "Client" = field(kw_only=True, repr=False, compare=False)
+    client: Asking = field(kw_only=True, repr=False, compare=False)
 
     async def get(self) -> Execution:
         """Read the record as it stands."""
@@ -67,7 +64,7 @@ class Handle(Accepted):
 class SyncHandle(Accepted):
     """An execution as a blocking caller holds it; the same calls as `Handle`."""
 
-    client: "SyncClient" = field(kw_only=True, repr=False, compare=False)
+    client: BlockingAsking = field(kw_only=True, repr=False, compare=False)
 
     def get(self) -> Execution:
         """Read the record as it stands."""
