@@ -72,6 +72,7 @@ class Sidecar:
         self._reaper = self._make_reaper()
         self._server = self._make_server(telemetry, str(dict(own)["service.name"]))
         self._tasks: set[asyncio.Task[None]] = set()
+        self._told_away = False
 
     def _open_store(self, encoder: OtlpEncoder) -> Store:
         settings = self._settings
@@ -177,10 +178,21 @@ class Sidecar:
             with contextlib.suppress(StoreUnavailableError):
                 if ticks % int(_GAUGES / _NET) == 0:
                     self._meter.observe(await self._store.reader.gauges())
+            await self._tell_health()
             if self._store.shared:
                 self._dispatcher.wake_all()
             ticks += 1
             await asyncio.sleep(_NET)
+
+    async def _tell_health(self) -> None:
+        """Be ready only while the store takes commits; while it does not, try it, as nobody else may."""
+        away = self._store.ledger.is_away
+        if away != self._told_away:
+            self._told_away = away
+            await self._server.report(serving=not away)
+        if away:
+            with contextlib.suppress(StoreUnavailableError):
+                await self._store.ledger.submit(Rebase(("", ""), 0))
 
     def _spawn(self, agent: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(agent)

@@ -38,6 +38,12 @@ _ADVICE: Final[Mapping[ExitCode, str]] = {
 }
 
 
+_BY_REASON: Final[Mapping[str, str]] = {
+    "STORE_UNAVAILABLE": "the sidecar is up, its store is not: look at the sidecar's log, then repeat",
+    "OVERLOADED": "the sidecar is up and busy: repeat in a moment",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """An error as the command tells it."""
@@ -68,4 +74,5 @@ def _of_sidecar(error: SidecarError, target: str) -> Problem:
     if code is ExitCode.UNAVAILABLE and not error.reason:
         message = f"no sidecar answers at {target}: {message}"
     reason = error.reason or error.code.name
-    return Problem(code, reason, message, _ADVICE.get(code, ""), error.metadata, error.execution)
+    advice = _BY_REASON.get(reason) or _ADVICE.get(code, "")
+    return Problem(code, reason, message, advice, error.metadata, error.execution)

@@ -27,7 +27,7 @@ def serve(
     """Run a sidecar until SIGTERM or SIGINT.
 
     What has no option here comes from the environment: SIDECAR_* and OTEL_*.
-    Exits with 0 when it has drained, 1 after a fault, 2 for a bad setting, 3 when it had to be forced.
+    Exits with 0 when it has drained, 1 after a fault, 2 for a bad setting, 8 when it had to be forced.
     """
     from pydantic import ValidationError
 

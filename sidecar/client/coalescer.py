@@ -137,6 +137,7 @@ def _answer(waiting: _Waiting, within: float) -> Answer:
     late = TimedOutError(
         f"not known to be accepted within {within:g} s ({fault}); repeat it with the same execution id",
         code=grpc.StatusCode.DEADLINE_EXCEEDED,
+        reason=waiting.fault.reason if waiting.fault else "",
         metadata={"execution_id": waiting.item.execution_id},
     )
     late.__cause__ = waiting.fault

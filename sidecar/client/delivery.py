@@ -7,10 +7,16 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from sidecar.client.retrying import Backoff
 from sidecar.conventions import names
 from sidecar.v1 import worker_service_pb2 as work
+
+_GIVEN_UP_FOR: Final = {
+    names.REASON_DEADLINE: names.TYPE_TIMEOUT,
+    names.TYPE_WORKER_SHUTDOWN: names.TYPE_WORKER_SHUTDOWN,
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -61,7 +67,7 @@ class Delivery:
     def given_up_for(self) -> str:
         """Return the `error.type` of a step that was broken off: by the deadline or by a cancellation."""
         reason = self.interrupted.result() if self.interrupted.done() else ""
-        return names.TYPE_TIMEOUT if reason == names.REASON_DEADLINE else names.TYPE_CANCELLED
+        return _GIVEN_UP_FOR.get(reason, names.TYPE_CANCELLED)
 
     def interrupt(self, reason: str) -> None:
         """Tell the handler to stop; the first reason stands."""

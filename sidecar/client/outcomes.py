@@ -8,6 +8,8 @@ from sidecar.client.delivery import Delivery
 from sidecar.client.failures import failure_of, message_of, plain, type_of
 from sidecar.client.options import duration
 from sidecar.client.verdicts import HandlerError
+from sidecar.conventions import names
+from sidecar.v1 import execution_pb2 as pb
 from sidecar.v1 import worker_service_pb2 as work
 
 _LOG: Final = logging.getLogger(__name__)
@@ -24,9 +26,17 @@ def failure(delivery: Delivery, error: BaseException) -> work.Settlement:
 
 
 def given_up(delivery: Delivery, error: BaseException | None = None) -> work.Settlement:
-    """Return a cancellation, for the reason that the handler was told, else its own."""
+    """Return a cancellation, for the reason that the handler was told, else its own.
+
+    A handler that gave way to its worker's own end has failed, and may be tried again elsewhere.
+    """
     told = delivery.interrupted
     reason = told.result() if told.done() else message_of(error) if error else ""
+    if reason == names.TYPE_WORKER_SHUTDOWN:
+        gone = pb.ExecutionError(
+            type=names.TYPE_WORKER_SHUTDOWN, message="the worker stopped before the handler had ended"
+        )
+        return work.Settlement(lease=delivery.ref, failed=work.Failed(error=gone))
     return work.Settlement(lease=delivery.ref, cancelled=work.Cancelled(reason=plain(reason, 4_096)))
 
 
@@ -60,15 +70,21 @@ def _output(delivery: Delivery, value: object) -> work.Succeeded:
     return work.Succeeded(output=data, content_type=content_type)
 
 
+def reported_type(error: BaseException) -> str:
+    """Return the `error.type` of a failure: what the handler called it, else its cause's, else its own."""
+    if not isinstance(error, HandlerError):
+        return type_of(error)
+    return error.error_type or type_of(error.__cause__ or error)
+
+
 def _failed(error: BaseException, limit: int) -> work.Failed:
     if not isinstance(error, HandlerError):
         return work.Failed(error=failure_of(error, limit))
     cause = error.__cause__
-    kind = error.error_type or (type_of(cause) if cause else "")
     said = message_of(error) or (message_of(cause) if cause else "")
     after = error.retry_after
     return work.Failed(
-        error=failure_of(error, limit, error_type=kind, message=said),
+        error=failure_of(error, limit, error_type=reported_type(error), message=said),
         final=error.final,
         retry_after=duration(after) if after is not None and after.total_seconds() >= 0 else None,
     )

@@ -58,5 +58,6 @@ async def repeat(call: Callable[[float], Awaitable[T]], within: float | None) ->
                 raise error from None
         wait = backoff.next(error.retry_after)
         if ends_at is not None and loop.time() + wait >= ends_at:
-            raise TimedOutError(f"no answer within {within:g} s: {error}", code=error.code) from error
+            late = f"no answer within {within:g} s: {error}"
+            raise TimedOutError(late, code=error.code, reason=error.reason) from error
         await asyncio.sleep(wait)

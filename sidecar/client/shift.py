@@ -9,9 +9,9 @@ from sidecar.client.channel import Connection
 from sidecar.client.io_thread import quiet
 from sidecar.client.keeper import Keeper
 from sidecar.client.stream import Stream
+from sidecar.conventions import names
 from sidecar.v1 import worker_service_pb2 as work
 
-SHUTDOWN: Final = "worker_shutdown"
 CLOSE_SECONDS: Final = 5.0
 _LOG: Final = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Shift:
     async def _end(self, grace: float) -> None:
         self._keeper.withdraw()
         if not await self._idle_within(grace):
-            self._keeper.interrupt_all(SHUTDOWN)
+            self._keeper.interrupt_all(names.TYPE_WORKER_SHUTDOWN)
             await self._idle_within(CLOSE_SECONDS)
         self._stream.close()
         last_words = asyncio.wait_for(

@@ -10,7 +10,8 @@ from typing import Final, Self
 from opentelemetry import context, trace
 
 from sidecar.client.delivery import Delivery
-from sidecar.client.failures import plain, type_of
+from sidecar.client.failures import plain
+from sidecar.client.outcomes import reported_type
 from sidecar.client.propagation import remote
 from sidecar.v1 import worker_service_pb2 as work
 
@@ -67,7 +68,7 @@ class Step:
         """Return the error's type; that of giving up when asked to is why it was asked."""
         if isinstance(error, asyncio.CancelledError):
             return self._delivery.given_up_for()
-        return type_of(error)
+        return reported_type(error)
 
     async def __aenter__(self) -> Self:
         """Start, in async code."""

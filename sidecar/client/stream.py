@@ -31,6 +31,7 @@ class Stream:
         self._keeper = keeper
         self._backoff = Backoff(most=2.0)
         self._closing = False
+        self._waiting = False
 
     async def run(self) -> None:
         """Stay connected until closed.
@@ -86,6 +87,9 @@ class Stream:
         if self._closing:
             self._keeper.outgoing.finish()
         self.connected = True
+        if self._waiting:
+            _LOG.info("connected to the sidecar at %s", self._connection.target)
+        self._waiting = False
         self.welcomed.set()
 
     async def _talk(self, call: Call, welcome: work.Welcome) -> None:
@@ -109,5 +113,7 @@ class Stream:
     def _lost(self, error: SidecarError) -> float | None:
         if isinstance(error, InvalidArgumentError) and not self.welcomed.is_set():
             raise error
-        _LOG.warning("the stream to %s ended: %s", self._connection.target, error)
+        if self.connected or not self._waiting:
+            _LOG.warning("waiting for a sidecar at %s: %s", self._connection.target, error)
+        self._waiting = True
         return error.retry_after

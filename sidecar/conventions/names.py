@@ -47,6 +47,7 @@ TYPE_LEASE_EXPIRED = "lease_expired"
 TYPE_EXPIRED_IN_QUEUE = "expired_in_queue"
 TYPE_WORKER_CANCELLED = "worker_cancelled"
 TYPE_CANCELLED = "cancelled"
+TYPE_WORKER_SHUTDOWN = "worker_shutdown"
 REASON_DEADLINE = "deadline"
 
 LINK_KIND = "sidecar.link.kind"

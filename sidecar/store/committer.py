@@ -46,6 +46,11 @@ class Committer:
         """Monotonic seconds since when the store has taken every commit, in good time."""
         return self._journal.healthy_since
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the store could not be written to, when it was last tried."""
+        return self._journal.is_away
+
     def start(self, loop: asyncio.AbstractEventLoop, listener: ChangeListener) -> None:
         """Begin to commit; answers and changes are told on `loop`."""
         self._loop, self._listener = loop, listener

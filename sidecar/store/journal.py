@@ -33,6 +33,11 @@ class Journal:
         self._pause = threading.Event()
         self.healthy_since = clock.monotonic()
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the last commit that was tried found no database."""
+        return self._away_since is not None
+
     def commit(self, commands: Sequence[Command[Any]]) -> Applied:
         """Have the commands committed together.
 

@@ -27,7 +27,7 @@ from sidecar.store.sqlite import Sqlite
 class StoreSettings:
     """Bounds of a store: how much may wait, how long it may be away, how many read at once."""
 
-    max_waiting: int = 20_000
+    max_waiting: int = 10_000
     max_waiting_bytes: int = 64 * 1024 * 1024
     max_commit_bytes: int = 8 * 1024 * 1024
     patience_seconds: float = 5.0

@@ -1,5 +1,6 @@
 """The product's own metrics, recorded with the OpenTelemetry SDK; what is recorded never fails."""
 
+import threading
 from datetime import timedelta
 
 import grpc
@@ -27,7 +28,7 @@ from sidecar.telemetry.settings import TelemetrySettings
 
 _NANOS = 1_000_000_000
 _MILLISECOND = timedelta(milliseconds=1)
-_LAST_EXPORT_MS = 2_000
+_LAST_EXPORT_SECONDS = 2.0
 _SERVER_FAULTS = frozenset(
     {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
 )
@@ -104,10 +105,13 @@ class OtlpMeter:
         """Note what the gauges show from now on."""
         self._levels.latest = gauges
 
-    def close(self) -> None:
-        """Export once more and stop. Blocks for as long as the exporter's timeout: not for an event loop."""
+    def close(self, within: float = _LAST_EXPORT_SECONDS) -> None:
+        """Export once more and stop, giving up after `within` seconds: an absent collector delays nobody."""
         if isinstance(self._provider, SdkMeterProvider):
-            self._provider.shutdown(_LAST_EXPORT_MS)
+            provider = self._provider
+            last = threading.Thread(target=lambda: provider.shutdown(within * 1_000), daemon=True)
+            last.start()
+            last.join(within)
 
     def _make_instruments(self) -> None:
         meter = self._provider.get_meter(names.SCOPE, product_version(), names.SCHEMA_URL)

@@ -38,7 +38,9 @@ class ExecutionServiceStub:
     EnqueueExecutions: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.EnqueueExecutionsRequest, _execution_service_pb2.EnqueueExecutionsResponse]
     """Accepts many, each on its own: one bad item fails alone."""
     GetExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.GetExecutionRequest, _execution_service_pb2.GetExecutionResponse]
+    """One record as it stands."""
     ListExecutions: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ListExecutionsRequest, _execution_service_pb2.ListExecutionsResponse]
+    """Records by state, workflow or ids, newest first, a page at a time."""
     WatchExecution: _grpc.UnaryStreamMultiCallable[_execution_service_pb2.WatchExecutionRequest, _execution_service_pb2.WatchExecutionResponse]
     """The record as it stands, then each change, closing after the end."""
     WaitExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.WaitExecutionRequest, _execution_service_pb2.WaitExecutionResponse]
@@ -56,7 +58,9 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     EnqueueExecutions: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.EnqueueExecutionsRequest, _execution_service_pb2.EnqueueExecutionsResponse]  # type: ignore[assignment]
     """Accepts many, each on its own: one bad item fails alone."""
     GetExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.GetExecutionRequest, _execution_service_pb2.GetExecutionResponse]  # type: ignore[assignment]
+    """One record as it stands."""
     ListExecutions: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ListExecutionsRequest, _execution_service_pb2.ListExecutionsResponse]  # type: ignore[assignment]
+    """Records by state, workflow or ids, newest first, a page at a time."""
     WatchExecution: _aio.UnaryStreamMultiCallable[_execution_service_pb2.WatchExecutionRequest, _execution_service_pb2.WatchExecutionResponse]  # type: ignore[assignment]
     """The record as it stands, then each change, closing after the end."""
     WaitExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.WaitExecutionRequest, _execution_service_pb2.WaitExecutionResponse]  # type: ignore[assignment]
@@ -88,14 +92,16 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _execution_service_pb2.GetExecutionRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_execution_service_pb2.GetExecutionResponse, _abc.Awaitable[_execution_service_pb2.GetExecutionResponse]]: ...
+    ) -> _typing.Union[_execution_service_pb2.GetExecutionResponse, _abc.Awaitable[_execution_service_pb2.GetExecutionResponse]]:
+        """One record as it stands."""
 
     @_abc_1.abstractmethod
     def ListExecutions(
         self,
         request: _execution_service_pb2.ListExecutionsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_execution_service_pb2.ListExecutionsResponse, _abc.Awaitable[_execution_service_pb2.ListExecutionsResponse]]: ...
+    ) -> _typing.Union[_execution_service_pb2.ListExecutionsResponse, _abc.Awaitable[_execution_service_pb2.ListExecutionsResponse]]:
+        """Records by state, workflow or ids, newest first, a page at a time."""
 
     @_abc_1.abstractmethod
     def WatchExecution(

@@ -182,7 +182,7 @@ def test_past_the_grace_handlers_are_told_to_stop(fake: FakeSidecar) -> None:
             answering.add_done_callback(lambda task: sidecar.settle(task.result()))
         return await answering
 
-    assert asyncio.run(leave()).cancelled.reason == "worker_shutdown"
+    assert asyncio.run(leave()).failed.error.type == "worker_shutdown"
 
 
 WORKER = """
