@@ -53,9 +53,10 @@ def late(execution: Execution, ref: LeaseRef) -> Refused:
 
 
 def refuse_late(folio: Folio, execution: Execution, ref: LeaseRef, what: str) -> Refused:
-    """Refuse a completion that came too late, and keep that it came."""
+    """Refuse a completion that came too late, and keep that it came, if there ever was such a lease."""
     refused = late(execution, ref)
-    detail = (("what", what), ("fence", ref.fence), ("reason", refused.reason.value))
-    folio.events.append(Event(execution.key, "late_completion", folio.now, detail))
+    if ref.fence <= execution.fence:
+        detail = (("what", what), ("fence", ref.fence), ("reason", refused.reason.value))
+        folio.events.append(Event(execution.key, "late_completion", folio.now, detail))
     folio.conflicts += 1
     return refused

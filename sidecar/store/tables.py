@@ -58,8 +58,8 @@ events = Table(
     Column("id", OUTBOX_ID, primary_key=True, autoincrement=True),
     *need(Text, "namespace", "execution_id", "kind"),
     *need(BigInteger, "at"),
-    *may(Text, "detail"),
-    Index("events_of", "namespace", "execution_id"),
+    *need(Text, "detail"),
+    Index("events_once", "namespace", "execution_id", "kind", "detail", unique=True),
 )
 resources = Table(
     "resources",

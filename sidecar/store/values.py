@@ -162,7 +162,7 @@ def key_values(record: IdempotencyKey, former: str) -> Values:
 
 def event_values(event: Event) -> Values:
     """Return the row of an event."""
-    return *event.key, event.kind, event.at, attributes_text(event.detail)
+    return *event.key, event.kind, event.at, attributes_text(event.detail) or "[]"
 
 
 def resource_values(resource: Resource) -> Values:

@@ -107,7 +107,8 @@ class Writer:
         _all(connection, self._end_steps, "steps", ended)
         taken = [key_values(k, as_read.holders.get((k.namespace, k.key), "")) for k in folio.new_keys]
         _all(connection, self._keys, "idempotency_keys", taken)
-        _all(connection, self._events, "events", [event_values(event) for event in folio.events])
+        # An event that says the same as one that is there is kept once: their number stays bounded.
+        self._events.write(connection, [event_values(event) for event in folio.events])
 
     def _write_executions(self, connection: Connection, folio: Folio, as_read: AsRead) -> None:
         created = folio.created.values()

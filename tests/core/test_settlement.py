@@ -13,6 +13,7 @@ from sidecar.core.commands import (
     Release,
     Renew,
     Report,
+    Settle,
     Settled,
     Success,
 )
@@ -77,6 +78,16 @@ def test_another_settlement_is_refused_with_the_record(desk: Desk) -> None:
     assert execution.state is State.SUCCEEDED
     assert [event.kind for event in desk.folio.events] == ["late_completion"]
     assert desk.folio.conflicts == 1
+
+
+def test_a_lease_that_never_was_leaves_no_event(desk: Desk) -> None:
+    """Invariant 7: forged fences cannot fill the events."""
+    execution = desk.accept()
+    delivery = desk.claim(execution)
+    desk.settle(delivery, Success())
+    forged = replace(delivery.ref, fence=delivery.ref.fence + 1)
+    assert isinstance(desk.do(Settle(forged, Success(), b"d")), Refused)
+    assert not desk.folio.events
 
 
 def test_a_retry_replays_its_lost_answer(desk: Desk) -> None:

@@ -244,3 +244,15 @@ def test_changes_are_heard_after_the_commit_with_their_version(desk: Desk) -> No
     heard = [(c.key, c.version, c.state) for c in desk.notes.heard]
     key = delivery.ref.key
     assert heard == [(key, 1, State.QUEUED), (key, 2, State.RUNNING), (key, 3, State.SUCCEEDED)]
+
+
+def test_a_late_completion_is_kept_once_however_often_it_comes(desk: Desk, sql: Sql) -> None:
+    """FIN-3, and invariant 7."""
+    delivery = desk.run_one()
+    desk.do(success(delivery, b"sent"))
+    late = Settle(delivery.ref, Fault(Failure("OSError")), b"other")
+    for _ in range(3):
+        answer = desk.do(late)
+        assert isinstance(answer, Refused)
+        assert answer.reason is Reason.ALREADY_FINALIZED
+    assert [row[0] for row in sql.run("SELECT kind FROM events")] == ["late_completion"]

@@ -58,9 +58,10 @@ def upgrade() -> None:
         sa.Column("execution_id", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
-        sa.Column("detail", sa.Text),
+        sa.Column("detail", sa.Text, nullable=False),
     )
-    op.create_index("events_of", "events", ["namespace", "execution_id"])
+    once = ["namespace", "execution_id", "kind", "detail"]
+    op.create_index("events_once", "events", once, unique=True)
     op.create_table(
         "resources",
         sa.Column("resource_id", sa.Text, primary_key=True),
