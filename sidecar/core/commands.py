@@ -34,11 +34,26 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """Times that the accept resolves by the lease clock, as that clock decides about them later.
+
+    `arrived` is monotonic seconds, None when the accept is the arrival.
+    """
+
+    arrived: float | None = None
+    run_at: int | None = None
+    run_in: timedelta = timedelta()
+    in_queue: timedelta | None = None
+    total: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Accept(Command[Accepted | Refused]):
     """Make an execution durable, once per execution id and idempotency key."""
 
     execution: Execution
     key_ttl: timedelta = timedelta(hours=24)
+    plan: "Plan" = field(default_factory=lambda: Plan())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,8 @@ class Claimed:
     deliveries: tuple[Delivery, ...]
     exhausted: bool
     next_run_at: int | None
+    now: int
+    """The lease clock of the commit, which `next_run_at` is measured by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +91,11 @@ class Claim(Command[Claimed]):
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """The lease goes on for `ttl`."""
+    """The lease goes on for `ttl`; with a cancellation pending, its grace for `grace_left`."""
 
     execution: Execution
     ttl: timedelta
+    grace_left: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +192,7 @@ class CancelNoted:
 
     execution: Execution
     settled: bool
+    grace_left: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)

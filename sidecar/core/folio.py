@@ -61,6 +61,8 @@ class Folio:
     now: int
     limits: Limits
     chance: Chance
+    ticks: float = 0.0
+    """Monotonic seconds at `now`, to place what arrived a moment before the commit."""
     executions: dict[Key, Execution] = field(default_factory=dict)
     keys: dict[tuple[str, str], IdempotencyKey] = field(default_factory=dict)
     steps: dict[StepKey, Step] = field(default_factory=dict)

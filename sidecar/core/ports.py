@@ -45,8 +45,11 @@ class Ledger(Protocol):
     async def submit(self, command: Command[R]) -> R:
         """Have one command applied."""
 
-    async def submit_many(self, commands: Sequence[Command[R]]) -> list[R]:
-        """Have many applied, each on its own; answers come in the order of the commands."""
+    async def submit_many(self, commands: Sequence[Command[R]]) -> list[R | Exception]:
+        """Have many applied, each on its own; answers come in the order of the commands.
+
+        A command that failed has its exception as its answer; the others stand.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Change:
     queue: str
     workflow_id: str
     run_at: int
+    now: int
+    """The lease clock of the commit, which `run_at` is measured by."""
 
 
 class ChangeListener(Protocol):

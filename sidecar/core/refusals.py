@@ -29,6 +29,8 @@ class Reason(StrEnum):
     """The store did not take the command; repeat the same call."""
     OVERLOADED = "OVERLOADED"
     """Too much is waiting for the store; repeat the same call later."""
+    INTERNAL = "INTERNAL"
+    """The sidecar met a fault of its own; its log has the details."""
     DRAINING = "DRAINING"
     """The sidecar is stopping; repeat the call elsewhere or later."""
 

@@ -115,7 +115,7 @@ class Scribe:
         self._writer.write(connection, folio, as_read)
         touched = (*folio.created.values(), *folio.changed.values())
         applied.wrote = applied.wrote or bool(touched or folio.events)
-        applied.changes.extend(map(_change, touched))
+        applied.changes.extend(_change(execution, folio.now) for execution in touched)
         applied.settled.extend(settled)
         applied.conflicts += folio.conflicts
 
@@ -144,7 +144,7 @@ def _settled(folio: Folio, as_read: AsRead) -> list[Execution]:
     return [e for e in ended if e.key not in as_read.guards or as_read.guards[e.key][1] != e.state]
 
 
-def _change(execution: Execution) -> Change:
+def _change(execution: Execution, now: int) -> Change:
     correlation, terms = execution.correlation, execution.terms
     return Change(
         execution.key,
@@ -153,4 +153,5 @@ def _change(execution: Execution) -> Change:
         terms.queue,
         correlation.workflow_id,
         execution.run_at,
+        now,
     )

@@ -365,8 +365,11 @@ class WorkRequest(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     SETTLEMENTS_FIELD_NUMBER: _builtins.int
     RELEASES_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
     credits: _builtins.int
     """Slots that became free since the last frame."""
+    draining: _builtins.bool
+    """The worker takes no more: the credits that it gave are void."""
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -386,10 +389,11 @@ class WorkRequest(_message.Message):
         steps: _abc.Iterable[Global___StepReport] | None = ...,
         settlements: _abc.Iterable[Global___Settlement] | None = ...,
         releases: _abc.Iterable[Global___ReleaseLease] | None = ...,
+        draining: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credits", b"credits", "heartbeats", b"heartbeats", "hello", b"hello", "releases", b"releases", "settlements", b"settlements", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credits", b"credits", "draining", b"draining", "heartbeats", b"heartbeats", "hello", b"hello", "releases", b"releases", "settlements", b"settlements", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
