@@ -6,6 +6,8 @@ import time
 
 from uuid_utils import uuid7
 
+_STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class SystemClock:
     """The machine's clocks."""
@@ -15,8 +17,8 @@ class SystemClock:
         return time.time_ns()
 
     def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        return time.monotonic()
+        """Return seconds that never go back and, where the system can tell, count its sleep as well."""
+        return time.clock_gettime(_STEADY)
 
 
 class RandomIds:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -38,6 +39,8 @@ _log = structlog.get_logger("sidecar")
 
 _NET = 1.0
 """Seconds between looks at a store that other sidecars write to as well."""
+_SLOW_NET = 15
+"""Looks between two at a store of our own, which wake-ups should have made needless."""
 _GAUGES = 5.0
 _FLUSH_SHARE = 0.4
 """How much of the drain's time the relays may use."""
@@ -68,7 +71,7 @@ class Sidecar:
         ledger, reader = self._store.ledger, self._store.reader
         poll = _NET if self._store.shared else None
         self._watchers = Watchers(reader, poll)
-        self._dispatcher = Dispatcher(ledger, reader, self._clock, on_error=_note)
+        self._dispatcher = Dispatcher(ledger, reader, on_error=_note)
         self._reaper = self._make_reaper()
         self._server = self._make_server(telemetry, str(dict(own)["service.name"]))
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,7 +121,7 @@ class Sidecar:
         entry = Entry(ledger, self._ids, self._clock, telemetry.sampler(), admission, self._dispatcher.wake)
         return Server(
             ExecutionService(entry, ledger, reader, self._watchers, self._dispatcher),
-            WorkerService(ledger, self._dispatcher, self._clock, self._limits, _declare),
+            WorkerService(ledger, self._dispatcher, self._limits, _declare, _note_bug),
             AdminService(reader, service_name),
             CallInterceptor(self._meter.called, _note_bug),
         )
@@ -157,6 +160,7 @@ class Sidecar:
         """Drain: no more claims, calls end, spans go out, the store closes."""
         grace = self._settings.drain_grace
         self._dispatcher.drain()
+        self._watchers.drain()
         await self._server.stop(grace.total_seconds() * (1 - _FLUSH_SHARE))
         for task in self._tasks:
             task.cancel()
@@ -173,16 +177,19 @@ class Sidecar:
 
     async def _look_around(self) -> None:
         """Feed the gauges; on a shared store, look for what other sidecars left for our workers."""
-        ticks = 0
-        while True:
-            with contextlib.suppress(StoreUnavailableError):
-                if ticks % int(_GAUGES / _NET) == 0:
-                    self._meter.observe(await self._store.reader.gauges())
-            await self._tell_health()
-            if self._store.shared:
-                self._dispatcher.wake_all()
-            ticks += 1
+        for ticks in itertools.count():
+            try:
+                await self._look(ticks)
+            except Exception as error:  # an agent must outlive what nobody thought of
+                _note(error)
             await asyncio.sleep(_NET)
+
+    async def _look(self, ticks: int) -> None:
+        await self._tell_health()
+        if self._store.shared or ticks % _SLOW_NET == 0:
+            self._dispatcher.wake_all()
+        if ticks % int(_GAUGES / _NET) == 0:
+            self._meter.observe(await self._store.reader.gauges())
 
     async def _tell_health(self) -> None:
         """Be ready only while the store takes commits; while it does not, try it, as nobody else may."""

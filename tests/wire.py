@@ -120,6 +120,7 @@ class RawWorker:
         self._news = threading.Condition()
         self._frames: queue.Queue[work.WorkRequest | None] = queue.Queue()
         self._call: Any = None
+        self._deaf = False
 
     def __enter__(self) -> "RawWorker":
         self.connect()
@@ -142,7 +143,12 @@ class RawWorker:
         hello.held.extend(held)
         self.send(hello=hello)
         self._call = self.wire.workers.Work(self._outgoing(self._frames))
-        threading.Thread(target=self._listen, args=(self._call, self.heard), daemon=True).start()
+        if not self._deaf:
+            threading.Thread(target=self._listen, args=(self._call, self.heard), daemon=True).start()
+
+    def read_no_more(self) -> None:
+        """Have the stream opened next never be read from."""
+        self._deaf = True
 
     def disconnect(self) -> None:
         """Break the stream off, as a lost connection would."""

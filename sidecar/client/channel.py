@@ -20,12 +20,16 @@ TARGET_VARIABLE: Final = "SIDECAR_TARGET"
 DEFAULT_TARGET: Final = "127.0.0.1:50551"
 DEFAULT_NAMESPACE: Final = "default"
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 
 OPTIONS: Final = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+    # Above the 10 s between pings that a sidecar allows.
+    ("grpc.keepalive_time_ms", 15_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # A channel that is opened anew must not be given the silent connection of another.
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),

@@ -38,6 +38,8 @@ class Delivery:
     reduced: bool = False
     lost: bool = False
     told_to_cancel: bool = False
+    repeating: bool = False
+    faults: int = 0
     timer: asyncio.TimerHandle | None = None
     backoff: Backoff = field(default_factory=Backoff)
 

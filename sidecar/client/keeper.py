@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from sidecar.client.delivery import Delivery
-from sidecar.client.errors import AlreadyFinalizedError, LeaseLostError, NotFoundError
+from sidecar.client.errors import AlreadyFinalizedError, LeaseLostError, NotFoundError, SidecarError
 from sidecar.client.handlers import Handlers
 from sidecar.client.io_thread import IoThread
 from sidecar.client.outgoing import Outgoing
+from sidecar.client.returns import Returns
 from sidecar.client.roster import Roster
 from sidecar.client.settling import Settler
 from sidecar.client.status import error_of_refusal
@@ -35,6 +36,7 @@ class Keeper:
         self.outgoing = Outgoing(self.roster.credits)
         self._io = io
         self._workflows = workflows
+        self._returns = Returns(io, self.outgoing)
         self._settler = Settler(io, self.roster, self.outgoing)
         self._handlers = Handlers(loop, concurrency, self._settler.ended)
         self._max_output_bytes = 0
@@ -42,6 +44,7 @@ class Keeper:
     def reconnecting(self) -> int:
         """Forget what was meant for a former stream; return the credits for the next."""
         self.outgoing.clear()
+        self._returns.clear()
         return self.roster.reconnecting()
 
     def welcomed(self, welcome: work.Welcome) -> None:
@@ -49,25 +52,23 @@ class Keeper:
         self._max_output_bytes = welcome.max_output_bytes
         for ref in welcome.lost:
             self._lose(ref, "not ours any more after a reconnect")
-        for delivery in self.roster:
-            for report in delivery.reports.values():
-                self._say(delivery, report)
         self._settler.repeat_all()
 
     def take(self, frame: work.WorkResponse) -> None:
-        """Act on what the sidecar says."""
+        """Act on what the sidecar says; a lease comes before the cancellation that is meant for it."""
         for result in frame.settled:
             self._settler.answered(result)
         for refusal in frame.refused:
             self._refused(refusal)
-        for signal in frame.cancels:
-            self._cancel(signal)
         for lease in frame.leases:
             self._deliver(lease)
+        for signal in frame.cancels:
+            self._cancel(signal)
 
     def withdraw(self) -> None:
-        """Take no more, and give back what has not begun."""
+        """Take no more, say so, and give back what has not begun."""
         self.roster.draining = True
+        self.outgoing.withdraw()
         for delivery in self.roster:
             if delivery.running and delivery.seize():
                 self._give_back(delivery)
@@ -89,7 +90,7 @@ class Keeper:
         if self.roster.find(lease.lease) is not None:
             return
         if self.roster.draining or workflow is None:
-            self.outgoing.release(lease.lease)
+            self._returns.give(lease.lease)
             return
         delivery = Delivery(lease, self._report, self._max_output_bytes)
         self.roster.add(delivery)
@@ -118,8 +119,15 @@ class Keeper:
         error = error_of_refusal(refusal.refused)
         if isinstance(error, AlreadyFinalizedError | LeaseLostError | NotFoundError):
             self._lose(refusal.lease, str(error))
-        else:
+        elif not self._again(refusal.lease, error):
             _LOG.warning("%s: %s %s", refusal.lease.execution_id, error.reason, error)
+
+    def _again(self, ref: work.LeaseRef, error: SidecarError) -> bool:
+        """Repeat later what was refused for now, be it a step or a release; False if it was for good."""
+        delivery = self.roster.find(ref)
+        if delivery is None:
+            return self._returns.again(ref, error)
+        return self._settler.again(delivery, error)
 
     def _cancel(self, signal: work.CancelSignal) -> None:
         """Pass a cancellation on once: the sidecar repeats it with each heartbeat."""
@@ -146,7 +154,7 @@ class Keeper:
 
     def _give_back(self, delivery: Delivery) -> None:
         self._forget(delivery)
-        self.outgoing.release(delivery.ref)
+        self._returns.give(delivery.ref)
 
     def _forget(self, delivery: Delivery) -> None:
         self.roster.ended(delivery)

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableSequence
+from typing import Final, TypeVar
 
 from sidecar.client.channel import MAX_MESSAGE_BYTES
 from sidecar.v1 import worker_service_pb2 as work
 
-MAX_STEPS = 2_000
-MAX_BYTES = MAX_MESSAGE_BYTES - 512 * 1024
+MAX_ITEMS: Final = 2_000
+MAX_BYTES: Final = MAX_MESSAGE_BYTES - 512 * 1024
+_FRAMING: Final = 8
+
+Item = TypeVar("Item", work.Heartbeat, work.ReleaseLease, work.StepReport, work.Settlement)
 
 
 class Outgoing:
@@ -19,16 +23,17 @@ class Outgoing:
         self._ready = asyncio.Event()
         self._steps: deque[work.StepReport] = deque()
         self._settlements: deque[work.Settlement] = deque()
-        self._heartbeats: list[work.Heartbeat] = []
-        self._releases: list[work.ReleaseLease] = []
+        self._heartbeats: deque[work.Heartbeat] = deque()
+        self._releases: deque[work.ReleaseLease] = deque()
         self._finished = False
+        self._withdrawn = False
 
     def clear(self) -> None:
         """Forget what was for a stream that is gone."""
         for waiting in (self._steps, self._settlements, self._heartbeats, self._releases):
             waiting.clear()
         self._ready.clear()
-        self._finished = False
+        self._finished = self._withdrawn = False
 
     def step(self, report: work.StepReport) -> None:
         """Report a step."""
@@ -47,7 +52,12 @@ class Outgoing:
 
     def beat(self, refs: Iterable[work.LeaseRef]) -> None:
         """Keep leases alive."""
-        self._heartbeats = [work.Heartbeat(lease=ref) for ref in refs]
+        self._heartbeats = deque(work.Heartbeat(lease=ref) for ref in refs)
+        self._ready.set()
+
+    def withdraw(self) -> None:
+        """Say that the slots given so far are no longer free."""
+        self._withdrawn = True
         self._ready.set()
 
     def wake(self) -> None:
@@ -71,17 +81,27 @@ class Outgoing:
                 return None
 
     def _gather(self) -> work.WorkRequest:
-        request = work.WorkRequest(heartbeats=self._heartbeats, releases=self._releases)
-        self._heartbeats, self._releases = [], []
-        while self._steps and len(request.steps) < MAX_STEPS:
-            request.steps.append(self._steps.popleft())
-        room = MAX_BYTES - request.ByteSize()
-        while self._settlements and not self._steps and room > 0:
-            room -= self._settlements[0].ByteSize()
-            if room > 0 or not request.settlements:
-                request.settlements.append(self._settlements.popleft())
+        request = work.WorkRequest(draining=self._withdrawn)
+        self._withdrawn = False
+        room = _move(self._heartbeats, request.heartbeats, MAX_BYTES)
+        room = _move(self._releases, request.releases, room)
+        room = _move(self._steps, request.steps, room)
+        if not self._steps:
+            _move(self._settlements, request.settlements, room)
         if not self._finished:
             request.credits = self._free()
-        if self._steps or self._settlements or self._finished:
+        if self._steps or self._settlements or self._heartbeats or self._releases or self._finished:
             self._ready.set()
         return request
+
+
+def _move(waiting: deque[Item], frame: MutableSequence[Item], room: int) -> int:
+    """Move what fits, or one item into a frame that is empty; return the room that is left."""
+    moved = 0
+    while waiting and moved < MAX_ITEMS:
+        size = waiting[0].ByteSize() + _FRAMING
+        if size > room and room < MAX_BYTES:
+            return 0
+        frame.append(waiting.popleft())
+        room, moved = room - size, moved + 1
+    return room

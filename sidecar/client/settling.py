@@ -1,4 +1,7 @@
-"""Settlements: said, and said again in the same bytes, until the sidecar has answered."""
+"""Settlements: said, and said again in the same bytes, until the sidecar has answered.
+
+A repeat begins with the steps, so that a record has all of them whatever was refused before.
+"""
 
 import logging
 from typing import Final
@@ -9,9 +12,10 @@ from sidecar.client.errors import AlreadyFinalizedError, LeaseLostError, NotFoun
 from sidecar.client.io_thread import IoThread
 from sidecar.client.outgoing import Outgoing
 from sidecar.client.roster import Roster
-from sidecar.client.status import error_of_refusal, is_transient
+from sidecar.client.status import error_of_refusal, is_fault, is_transient
 from sidecar.v1 import worker_service_pb2 as work
 
+MAX_FAULTS: Final = 6
 _LOG: Final = logging.getLogger(__name__)
 _OWNED_BY_THE_CORE: Final = (AlreadyFinalizedError, LeaseLostError, NotFoundError)
 
@@ -33,6 +37,20 @@ class Settler:
         for delivery in self._roster:
             self._repeat(delivery)
 
+    def again(self, delivery: Delivery, error: SidecarError) -> bool:
+        """Repeat an attempt's reports later if they may be taken then; a fault only a few times."""
+        if not (is_transient(error) or is_fault(error)):
+            return False
+        if delivery.repeating:
+            return True
+        if is_fault(error):
+            delivery.faults += 1
+            if delivery.faults > MAX_FAULTS:
+                return False
+        delivery.repeating = True
+        self._io.loop.call_later(delivery.backoff.next(error.retry_after), self._repeat, delivery)
+        return True
+
     def answered(self, result: work.SettlementResult) -> None:
         """Act on the answer to a settlement."""
         delivery = self._roster.find(result.lease)
@@ -48,13 +66,15 @@ class Settler:
         self._roster.ended(delivery)
         if delivery.lost:
             self._drop(delivery)
+        elif delivery.repeating:
+            self._repeat(delivery)
         else:
             self._outgoing.settle(settlement)
 
     def _refused(self, delivery: Delivery, error: SidecarError) -> None:
         execution_id = delivery.ref.execution_id
-        if is_transient(error):
-            self._io.loop.call_later(delivery.backoff.next(error.retry_after), self._repeat, delivery)
+        if self.again(delivery, error):
+            _LOG.debug("%s: the settlement is repeated: %s %s", execution_id, error.reason, error)
         elif isinstance(error, _OWNED_BY_THE_CORE):
             _LOG.warning("%s: the settlement came too late: %s %s", execution_id, error.reason, error)
             self._drop(delivery)
@@ -68,7 +88,12 @@ class Settler:
             self._drop(delivery)
 
     def _repeat(self, delivery: Delivery) -> None:
-        if delivery.settlement is not None and self._roster.find(delivery.ref) is delivery:
+        delivery.repeating = False
+        if delivery.lost or self._roster.find(delivery.ref) is not delivery:
+            return
+        for report in delivery.reports.values():
+            self._outgoing.step(report)
+        if delivery.settlement is not None:
             self._outgoing.settle(delivery.settlement)
 
     def _drop(self, delivery: Delivery) -> None:

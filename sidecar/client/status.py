@@ -57,6 +57,11 @@ def is_transient(error: SidecarError) -> bool:
     return error.code in _TRANSIENT or error.retry_after is not None
 
 
+def is_fault(error: SidecarError) -> bool:
+    """True when the sidecar failed over the call: its own fault, and maybe a passing one."""
+    return error.code is grpc.StatusCode.INTERNAL
+
+
 def _kind(reason: str, code: grpc.StatusCode) -> type[SidecarError]:
     return BY_REASON.get(reason) or BY_CODE.get(code, SidecarError)
 

@@ -15,6 +15,7 @@ from sidecar.client.status import error_of
 from sidecar.v1 import worker_service_pb2 as work
 
 STABLE_SECONDS: Final = 1.0
+MIN_SILENCE_SECONDS: Final = 1.0
 _LOG: Final = logging.getLogger(__name__)
 
 Call = grpc.aio.StreamStreamCall[work.WorkRequest, work.WorkResponse]
@@ -32,6 +33,7 @@ class Stream:
         self._backoff = Backoff(most=2.0)
         self._closing = False
         self._waiting = False
+        self._patience = asyncio.timeout(None)
 
     async def run(self) -> None:
         """Stay connected until closed.
@@ -46,6 +48,9 @@ class Stream:
             except grpc.aio.AioRpcError as failed:
                 error = error_of(failed)
                 hint = self._lost(error)
+            except TimeoutError:
+                _LOG.warning("the sidecar at %s is silent: connecting anew", self._connection.target)
+                await self._connection.close()
             if not self._closing:
                 await self._backoff.rest(hint)
 
@@ -59,14 +64,16 @@ class Stream:
         call = self._connection.workers.Work()
         talking: asyncio.Task[None] | None = None
         try:
-            await call.write(work.WorkRequest(hello=self._introduce()))
-            while isinstance(frame := await call.read(), work.WorkResponse):
-                if frame.HasField("welcome"):
-                    self._take_welcome(frame.welcome)
-                    talking = asyncio.create_task(self._talk(call, frame.welcome))
-                self._keeper.take(frame)
-                if frame.draining:
-                    self._keeper.outgoing.finish()
+            await call.write(self._introduce())
+            async with asyncio.timeout(None) as self._patience:
+                while isinstance(frame := await call.read(), work.WorkResponse):
+                    self._heard()
+                    if frame.HasField("welcome"):
+                        self._take_welcome(frame.welcome)
+                        talking = asyncio.create_task(self._talk(call, frame.welcome))
+                    self._keeper.take(frame)
+                    if frame.draining:
+                        self._keeper.outgoing.finish()
         finally:
             self.connected = False
             if talking is not None:
@@ -75,12 +82,11 @@ class Stream:
             if time.monotonic() - began > STABLE_SECONDS:
                 self._backoff.reset()
 
-    def _introduce(self) -> work.Hello:
-        hello = work.Hello()
-        hello.CopyFrom(self._hello)
-        hello.credits = self._keeper.reconnecting()
-        hello.held.extend(self._keeper.roster.refs())
-        return hello
+    def _introduce(self) -> work.WorkRequest:
+        frame = work.WorkRequest(hello=self._hello, draining=self._keeper.roster.draining)
+        frame.hello.credits = self._keeper.reconnecting()
+        frame.hello.held.extend(self._keeper.roster.refs())
+        return frame
 
     def _take_welcome(self, welcome: work.Welcome) -> None:
         self._keeper.welcomed(welcome)
@@ -94,7 +100,7 @@ class Stream:
 
     async def _talk(self, call: Call, welcome: work.Welcome) -> None:
         """Write frames, with heartbeats in between, until there is no more to say."""
-        beating = asyncio.create_task(self._beat(welcome.lease_ttl.ToTimedelta().total_seconds() / 3))
+        beating = asyncio.create_task(self._beat(welcome.lease_ttl.ToTimedelta().total_seconds()))
         try:
             while (frame := await self._keeper.outgoing.frame()) is not None:
                 await call.write(frame)
@@ -104,11 +110,21 @@ class Stream:
         finally:
             beating.cancel()
 
-    async def _beat(self, every: float) -> None:
+    async def _beat(self, ttl: float) -> None:
         while True:
             if refs := self._keeper.roster.refs():
                 self._keeper.outgoing.beat(refs)
-            await asyncio.sleep(every)
+                self._expect_within(max(ttl / 2, MIN_SILENCE_SECONDS))
+            await asyncio.sleep(ttl / 3)
+
+    def _expect_within(self, limit: float) -> None:
+        """Give the stream up if no frame comes: its heartbeats are not heard, or not answered."""
+        if self._patience.when() is None:
+            self._patience.reschedule(asyncio.get_running_loop().time() + limit)
+
+    def _heard(self) -> None:
+        if not self._patience.expired():
+            self._patience.reschedule(None)
 
     def _lost(self, error: SidecarError) -> float | None:
         if isinstance(error, InvalidArgumentError) and not self.welcomed.is_set():

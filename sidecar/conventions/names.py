@@ -47,6 +47,7 @@ TYPE_LEASE_EXPIRED = "lease_expired"
 TYPE_EXPIRED_IN_QUEUE = "expired_in_queue"
 TYPE_WORKER_CANCELLED = "worker_cancelled"
 TYPE_CANCELLED = "cancelled"
+TYPE_DELIVERY_LOST = "delivery_lost"
 TYPE_WORKER_SHUTDOWN = "worker_shutdown"
 REASON_DEADLINE = "deadline"
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sidecar.core import spans
-from sidecar.core.commands import Accept, Accepted
+from sidecar.core.commands import Accept, Accepted, Plan
 from sidecar.core.folio import Folio, IdempotencyKey
-from sidecar.core.model import Execution, Recording, Timings
+from sidecar.core.model import Execution, Recording, Terms, Timings
 from sidecar.core.refusals import Reason, Refused
 from sidecar.core.retry import nanos
 
@@ -25,7 +25,7 @@ def accept(folio: Folio, command: Accept) -> Accepted | Refused:
         if holder is not None:
             return _repeat(draft, holder, Reason.IDEMPOTENCY_CONFLICT, "idempotency key", key)
         _remember(folio, draft, key, command.key_ttl)
-    return Accepted(_create(folio, draft), existing=False)
+    return Accepted(_create(folio, draft, command.plan), existing=False)
 
 
 def _holder(folio: Folio, namespace: str, key: str) -> Execution | None:
@@ -57,12 +57,34 @@ def _remember(folio: Folio, draft: Execution, key: str, ttl: timedelta) -> None:
     folio.new_keys.append(record)
 
 
-def _create(folio: Folio, draft: Execution) -> Execution:
-    """Open a record of its own: the command stays as it came, as its commit may have to be repeated."""
-    sent_at = max(folio.now, draft.accepted_at)
-    run_at = folio.now if draft.run_at <= draft.accepted_at else draft.run_at
-    execution = replace(draft, sent_at=sent_at, state_since=sent_at, run_at=run_at, timings=Timings())
+def _create(folio: Folio, draft: Execution, plan: Plan) -> Execution:
+    """Open a record of its own: the command stays as it came, as its commit may have to be repeated.
+
+    Every time on it is by the lease clock, which alone decides later whether one has passed.
+    """
+    waited = 0.0 if plan.arrived is None else max(0.0, folio.ticks - plan.arrived)
+    accepted_at = folio.now - int(waited * 1e9)
+    run_at = max(folio.now, plan.run_at or 0) + nanos(plan.run_in)
+    execution = replace(
+        draft,
+        terms=_terms(draft.terms, plan, accepted_at, run_at),
+        accepted_at=accepted_at,
+        sent_at=folio.now,
+        state_since=folio.now,
+        run_at=run_at,
+        timings=Timings(),
+    )
     folio.create(execution)
     if execution.anchor.recording is Recording.SAMPLED:
         folio.emit(spans.send_span(execution), execution)
     return execution
+
+
+def _terms(terms: Terms, plan: Plan, accepted_at: int, run_at: int) -> Terms:
+    if plan.in_queue is None and plan.total is None:
+        return terms
+    return replace(
+        terms,
+        queue_deadline_at=None if plan.in_queue is None else run_at + nanos(plan.in_queue),
+        deadline_at=None if plan.total is None else accepted_at + nanos(plan.total),
+    )

@@ -1,11 +1,13 @@
 """Cancellation: at once for what waits, by request for what runs."""
 
+from datetime import timedelta
+
 from sidecar.core.commands import Cancel, CancelNoted
 from sidecar.core.fencing import unknown
 from sidecar.core.finalizer import Verdict, finalize
 from sidecar.core.folio import Folio
 from sidecar.core.lifecycle import Move, State
-from sidecar.core.model import CancelRequest, Path
+from sidecar.core.model import CancelRequest, Execution, Path
 from sidecar.core.refusals import Reason, Refused
 from sidecar.core.retry import nanos
 
@@ -29,4 +31,11 @@ def cancel(folio: Folio, command: Cancel) -> CancelNoted | Refused:
         folio.touch(execution)
     if execution.state is not State.RUNNING:
         finalize(folio, execution, Verdict(Move.CANCEL, Path.CANCELLED))
-    return CancelNoted(execution, settled=execution.is_terminal)
+    return CancelNoted(execution, execution.is_terminal, grace_left(folio, execution))
+
+
+def grace_left(folio: Folio, execution: Execution) -> timedelta:
+    """Return how long a worker that is asked to cancel has left."""
+    if execution.cancel is None:
+        return timedelta()
+    return timedelta(microseconds=max(0, execution.cancel.grace_until - folio.now) // 1_000)

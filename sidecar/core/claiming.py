@@ -19,7 +19,9 @@ def claim(folio: Folio, command: Claim, candidates: Sequence[Execution]) -> Clai
         expire(folio, execution, leases_too=False)
         if execution.state is State.QUEUED and execution.run_at <= folio.now:
             deliveries.append(_lease(folio, execution, command))
-    return Claimed(tuple(deliveries), exhausted=len(candidates) < command.limit, next_run_at=None, now=folio.now)
+    return Claimed(
+        tuple(deliveries), exhausted=len(candidates) < command.limit, next_run_at=None, now=folio.now
+    )
 
 
 def _lease(folio: Folio, execution: Execution, command: Claim) -> Delivery:

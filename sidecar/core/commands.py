@@ -180,10 +180,13 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Release(Command[Released | Refused]):
-    """Give back a lease whose work never began; the attempt is not counted."""
+    """Give back a lease whose work never began; the attempt is not counted.
+
+    `voluntary` is a worker's own wish; a lost delivery counts as an attempt past a bound.
+    """
 
     ref: LeaseRef
-    reason: str = "delivery_lost"
+    voluntary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 from sidecar import failpoints
 from sidecar.core.commands import Claim, Claimed, Delivery, LeaseRef, Release
 from sidecar.core.lifecycle import State
 from sidecar.core.model import Execution, Resource
-from sidecar.core.ports import Change, Clock, Ledger, Reader
+from sidecar.core.ports import Change, Ledger, Reader
 from sidecar.core.refusals import StoreUnavailableError
 
 Lane = tuple[str, str, str]
@@ -22,7 +23,7 @@ class Sink(Protocol):
     def push(self, deliveries: Sequence[Delivery]) -> bool:
         """Hand over leases; False if the worker is gone and got none of them."""
 
-    def ask_to_cancel(self, execution: Execution) -> bool:
+    def ask_to_cancel(self, execution: Execution, grace_left: timedelta) -> bool:
         """Pass a cancellation on; False if the worker is gone."""
 
 
@@ -38,6 +39,7 @@ class Session:
     sink: Sink
     credits: int = 0
     open: bool = True
+    leaving: bool = False
     hungry: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -53,17 +55,15 @@ class Dispatcher:
         self,
         ledger: Ledger,
         reader: Reader,
-        clock: Clock,
         *,
         on_error: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
-        self._clock = clock
         self._on_error = on_error
         self._lanes: dict[Lane, dict[Session, None]] = {}
         self._workers: dict[tuple[str, str], Session] = {}
-        self._timers: dict[Lane, tuple[int, asyncio.TimerHandle]] = {}
+        self._timers: dict[Lane, asyncio.TimerHandle] = {}
         self._draining = False
 
     @property
@@ -82,24 +82,29 @@ class Dispatcher:
         self._workers[session.namespace, session.worker_id] = session
         running = await self._reader.held_by(session.namespace, session.worker_id)
         refs = {_ref(execution) for execution in running}
-        lost = sorted(refs.difference(held), key=lambda ref: ref.fence)
-        await self._ledger.submit_many([Release(ref) for ref in lost])
-        for lane in session.lanes():
-            self._lanes.setdefault(lane, {})[session] = None
+        await self.give_back(sorted(refs.difference(held), key=lambda ref: ref.fence))
+        if session.open:
+            for lane in session.lanes():
+                self._lanes.setdefault(lane, {})[session] = None
         return [ref for ref in held if ref not in refs]
 
     def close(self, session: Session) -> None:
         """End a session; its leases stay with the worker until they expire."""
         session.open = False
         for lane in session.lanes():
-            self._lanes.get(lane, {}).pop(session, None)
+            self._leave(lane, session)
         if self._workers.get((session.namespace, session.worker_id)) is session:
             del self._workers[session.namespace, session.worker_id]
 
+    def retire(self, session: Session) -> None:
+        """Claim nothing more for a worker that is leaving; it stays to settle what it holds."""
+        session.leaving, session.credits = True, 0
+
     def grant(self, session: Session, slots: int) -> None:
         """Take note of free slots and look for work to fill them."""
-        session.credits += slots
-        self._feed(session)
+        if not session.leaving:
+            session.credits += slots
+            self._feed(session)
 
     def wake(self, lane: Lane, count: int = 1) -> None:
         """Have enough sessions look at a lane that `count` executions were put on."""
@@ -123,28 +128,38 @@ class Dispatcher:
 
     def changed(self, changes: Sequence[Change]) -> None:
         """Wake lanes that a commit put work on; work for later sets a timer."""
-        now = self._clock.now()
         for change in changes:
             if change.state is State.QUEUED:
                 lane = (change.key[0], change.queue, change.workflow_id)
-                if change.run_at <= now:
+                if change.run_at <= change.now:
                     self.wake(lane)
                 elif lane in self._lanes:
-                    self._wake_at(lane, change.run_at, now)
+                    self._wake_in(lane, change.run_at - change.now)
 
-    def tell_cancel(self, execution: Execution) -> bool:
+    def tell_cancel(self, execution: Execution, grace_left: timedelta) -> bool:
         """Pass a cancellation to the worker that runs the execution, if it is connected here."""
         attempt = execution.attempt
         if attempt is None or execution.state is not State.RUNNING:
             return False
         session = self._workers.get((execution.correlation.namespace, attempt.worker_id))
-        return session is not None and session.sink.ask_to_cancel(execution)
+        return session is not None and session.sink.ask_to_cancel(execution, grace_left)
+
+    async def give_back(self, refs: Sequence[LeaseRef]) -> None:
+        """Release leases that no worker saw; those for which that fails too will expire."""
+        try:
+            answers = await self._ledger.submit_many([Release(ref) for ref in refs])
+        except StoreUnavailableError as error:
+            self._on_error(error)
+            return
+        for answer in answers:
+            if isinstance(answer, Exception):
+                self._on_error(answer)
 
     def drain(self) -> None:
         """Claim nothing more."""
         self._draining = True
-        for _, handle in self._timers.values():
-            handle.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
         self._timers.clear()
 
     def _feed(self, session: Session) -> None:
@@ -159,20 +174,29 @@ class Dispatcher:
                 await self._claim(session)
         finally:
             session.task = None
+            if session.hungry:
+                self._pass_on(session)
+
+    def _pass_on(self, session: Session) -> None:
+        """Have others look at what a session was woken for and did not get to."""
+        session.hungry = False
+        for lane in session.lanes():
+            self.wake(lane)
 
     async def _claim(self, session: Session) -> None:
         reserved, session.credits = session.credits, 0
         claimed = await self._submit(session, reserved)
-        session.credits += reserved - len(claimed.deliveries)
+        if not session.leaving:
+            session.credits += reserved - len(claimed.deliveries)
         if claimed.deliveries:
             failpoints.hit("claim.before_push")
             if not (session.open and session.sink.push(claimed.deliveries)):
-                await self._take_back(claimed.deliveries)
+                await self.give_back([d.ref for d in claimed.deliveries])
         if not claimed.exhausted:
             session.hungry = True
         elif claimed.next_run_at is not None:
             for lane in session.lanes():
-                self._wake_at(lane, claimed.next_run_at, self._clock.now())
+                self._wake_in(lane, claimed.next_run_at - claimed.now)
 
     async def _submit(self, session: Session, limit: int) -> Claimed:
         command = Claim(
@@ -183,29 +207,31 @@ class Dispatcher:
         except Exception as error:  # whatever it was, the worker's slots must not be forgotten
             self._on_error(error)
             await asyncio.sleep(0.5)
-            return Claimed((), exhausted=False, next_run_at=None)
+            return Claimed((), exhausted=False, next_run_at=None, now=0)
 
-    async def _take_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Release leases that no worker saw; if that fails too they expire."""
-        try:
-            await self._ledger.submit_many([Release(d.ref) for d in deliveries])
-        except StoreUnavailableError as error:
-            self._on_error(error)
-
-    def _wake_at(self, lane: Lane, run_at: int, now: int) -> None:
+    def _wake_in(self, lane: Lane, nanoseconds: int) -> None:
+        loop = asyncio.get_running_loop()
+        rings_at = loop.time() + max(0.005, nanoseconds / 1e9)
         known = self._timers.get(lane)
         if known is not None:
-            if known[0] <= run_at:
+            if known.when() <= rings_at:
                 return
-            known[1].cancel()
-        delay = max(0.005, (run_at - now) / 1e9)
-        handle = asyncio.get_running_loop().call_later(delay, self._ring, lane)
-        self._timers[lane] = (run_at, handle)
+            known.cancel()
+        self._timers[lane] = loop.call_at(rings_at, self._ring, lane)
 
     def _ring(self, lane: Lane) -> None:
         self._timers.pop(lane, None)
         for session in list(self._lanes.get(lane, {})):
             self._feed(session)
+
+    def _leave(self, lane: Lane, session: Session) -> None:
+        """Take a session off a lane; one that nobody takes from keeps no timer."""
+        sessions = self._lanes.get(lane, {})
+        sessions.pop(session, None)
+        if not sessions:
+            self._lanes.pop(lane, None)
+            if (timer := self._timers.pop(lane, None)) is not None:
+                timer.cancel()
 
 
 def _ref(execution: Execution) -> LeaseRef:

@@ -10,12 +10,11 @@ from sidecar.conventions.baggage import combine
 from sidecar.conventions.carrier import Carrier
 from sidecar.conventions.trace_context import parse
 from sidecar.core.admission import AdmissionLimits, admit
-from sidecar.core.commands import Accept, Accepted
+from sidecar.core.commands import Accept, Accepted, Plan
 from sidecar.core.dispatch import Lane
 from sidecar.core.model import Anchor, Correlation, Execution, RetryPolicy, Source, Terms
 from sidecar.core.ports import Clock, Ids, Ledger, Sampler
-from sidecar.core.refusals import Refused
-from sidecar.core.retry import nanos
+from sidecar.core.refusals import Refused, refused_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +83,32 @@ class Entry:
             if refused is not None:
                 answers[index] = refused
             else:
-                accepts[index] = Accept(self.draft(request), self._limits.idempotency_window)
+                accepts[index] = self._accept(request)
         self._wake_lanes(accepts.values())
         results = await self._ledger.submit_many(list(accepts.values()))
-        answers.update(zip(accepts, results, strict=True))
+        answers.update(zip(accepts, map(_answer, results), strict=True))
         return [answers[index] for index in range(len(requests))]
 
-    def draft(self, request: Request) -> Execution:
-        """Return the execution that an accept would make durable."""
-        now = self._clock.now()
+    def _accept(self, request: Request) -> Accept:
+        limits = request.deadlines
+        plan = Plan(
+            arrived=self._clock.monotonic(),
+            run_at=request.run_at,
+            run_in=request.run_in or timedelta(),
+            in_queue=limits.in_queue,
+            total=limits.total,
+        )
+        return Accept(self._draft(request), self._limits.idempotency_window, plan)
+
+    def _draft(self, request: Request) -> Execution:
+        """Return the execution without its times, which the accept resolves."""
         correlation = self._correlation(request)
-        starts_at = max(now, request.run_at or now) + nanos(request.run_in or timedelta())
         return Execution(
             correlation=correlation,
             anchor=self._anchor(request, correlation),
-            terms=self._terms(request, now, starts_at),
-            accepted_at=now,
-            run_at=starts_at,
+            terms=_terms(request),
+            accepted_at=0,
+            run_at=0,
         )
 
     def _correlation(self, request: Request) -> Correlation:
@@ -140,21 +148,6 @@ class Entry:
             sampler_attributes=sampling.attributes,
         )
 
-    def _terms(self, request: Request, now: int, starts_at: int) -> Terms:
-        limits = request.deadlines
-        return Terms(
-            queue=request.queue,
-            payload=request.payload,
-            content_type=request.content_type,
-            fingerprint=fingerprint(request),
-            retry=request.retry,
-            attempt_timeout=limits.attempt,
-            queue_deadline_at=None if limits.in_queue is None else starts_at + nanos(limits.in_queue),
-            deadline_at=None if limits.total is None else now + nanos(limits.total),
-            idempotency_key=request.idempotency_key,
-            retry_of=request.retry_of,
-        )
-
     def _wake_lanes(self, accepts: Iterable[Accept]) -> None:
         lanes: dict[Lane, int] = {}
         for accept in accepts:
@@ -163,6 +156,24 @@ class Entry:
             lanes[lane] = lanes.get(lane, 0) + 1
         for lane, count in lanes.items():
             self._wake(lane, count)
+
+
+def _answer(result: Accepted | Refused | Exception) -> Accepted | Refused:
+    """Return one item's answer; a fault of the store is that item's alone."""
+    return refused_by(result) if isinstance(result, Exception) else result
+
+
+def _terms(request: Request) -> Terms:
+    return Terms(
+        queue=request.queue,
+        payload=request.payload,
+        content_type=request.content_type,
+        fingerprint=fingerprint(request),
+        retry=request.retry,
+        attempt_timeout=request.deadlines.attempt,
+        idempotency_key=request.idempotency_key,
+        retry_of=request.retry_of,
+    )
 
 
 def fingerprint(request: Request) -> str:

@@ -2,16 +2,19 @@
 
 from datetime import timedelta
 
+from sidecar.conventions import names
 from sidecar.core import spans
 from sidecar.core.attempts import leave_state
-from sidecar.core.commands import Noted, Rebase, Release, Released, Renew, Renewed, ReportStep
+from sidecar.core.cancellation import grace_left
+from sidecar.core.commands import Fault, Noted, Rebase, Release, Released, Renew, Renewed, ReportStep
 from sidecar.core.fencing import holder
 from sidecar.core.finalizer import Verdict, finalize
 from sidecar.core.folio import Folio
 from sidecar.core.lifecycle import Move, State, after
-from sidecar.core.model import Attempt, Execution, Marker, Path, Recording, Step
+from sidecar.core.model import Attempt, Execution, Failure, Marker, Path, Recording, Step
 from sidecar.core.refusals import Reason, Refused
 from sidecar.core.retry import nanos
+from sidecar.core.settlement import fail_attempt
 
 
 def renew(folio: Folio, command: Renew) -> Renewed | Refused:
@@ -26,7 +29,7 @@ def renew(folio: Folio, command: Renew) -> Renewed | Refused:
         execution.lease_expires_at = folio.now + nanos(ttl)
         folio.touch(execution)
         left = nanos(ttl)
-    return Renewed(execution, timedelta(microseconds=left // 1_000))
+    return Renewed(execution, timedelta(microseconds=left // 1_000), grace_left(folio, execution))
 
 
 def rebase(folio: Folio, command: Rebase) -> None:
@@ -38,16 +41,29 @@ def rebase(folio: Folio, command: Rebase) -> None:
 
 
 def release(folio: Folio, command: Release) -> Released | Refused:
-    """Give back a delivery that never began, uncounted; past a bound it counts as an attempt."""
+    """Give back a delivery that never began, uncounted; what had begun, or is lost too often, failed."""
     held = holder(folio, command.ref)
     if isinstance(held, Refused):
         return held
-    execution, _ = held
+    execution, attempt = held
+    lost = not command.voluntary
+    execution.deliveries_lost += lost
     if execution.cancel is not None:
         finalize(folio, execution, Verdict(Move.CANCEL, Path.CANCELLED))
-        return Released(execution)
-    _requeue(folio, execution)
+    elif _had_begun(execution, attempt) or (lost and _too_often(folio, execution)):
+        failure = Failure(names.TYPE_DELIVERY_LOST, "the delivery was lost with the connection to its worker")
+        fail_attempt(folio, execution, Fault(failure), None, Path.REAPED)
+    else:
+        _requeue(folio, execution)
     return Released(execution)
+
+
+def _had_begun(execution: Execution, attempt: Attempt) -> bool:
+    return execution.last_started is not None and execution.last_started.at >= attempt.started_at
+
+
+def _too_often(folio: Folio, execution: Execution) -> bool:
+    return execution.deliveries_lost > folio.limits.max_deliveries_lost
 
 
 def _requeue(folio: Folio, execution: Execution) -> None:
@@ -56,9 +72,7 @@ def _requeue(folio: Folio, execution: Execution) -> None:
     execution.state_since = folio.now
     execution.lease_expires_at = None
     execution.attempt = None
-    execution.deliveries_lost += 1
-    if execution.deliveries_lost <= folio.limits.max_deliveries_lost:
-        execution.attempts -= 1
+    execution.attempts -= 1
     folio.touch(execution)
 
 

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sidecar import failpoints
-from sidecar.core.commands import Reap
+from sidecar.core.commands import Reap, Reaped
 from sidecar.core.folio import Limits
 from sidecar.core.ports import Clock, Ledger, Reader
-from sidecar.core.refusals import StoreUnavailableError
 
 
 class Health(Protocol):
@@ -46,33 +45,42 @@ class Reaper:
         self._last_tick = self._awake_since
 
     async def run(self) -> None:
-        """Reap once a period until cancelled."""
+        """Reap once a period until cancelled; whatever goes wrong, the next round comes."""
         while True:
             await asyncio.sleep(self._period)
             try:
                 await self.sweep()
-            except StoreUnavailableError as error:
+            except Exception as error:  # an agent must outlive what nobody thought of
                 self._on_error(error)
 
     async def sweep(self) -> None:
-        """Reap until nothing more is due."""
-        while await self.tick() == self._batch:
+        """Reap until nothing more is due, or nothing more could be done."""
+        while await self.tick():
             pass
 
-    async def tick(self) -> int:
-        """Hand in what is due now; returns how many executions were looked at."""
+    async def tick(self) -> bool:
+        """Hand in what is due now; True if there may be more of it."""
         self._notice_sleep()
-        due = await self._reader.due(await self._reader.lease_now(), self._batch)
-        if due:
-            failpoints.hit("reaper.before_submit")
-            leases_too = self._has_listened()
-            await self._ledger.submit_many([Reap(d, leases_too) for d in due])
-        return len(due)
+        limit = self._batch if self._has_listened() else 10 * self._batch
+        found = await self._reader.due(await self._reader.lease_now(), limit)
+        self._notice_sleep()
+        leases_too = self._has_listened()
+        due = [d for d in found if leases_too or d.due_at != d.lease_expires_at]
+        if not due:
+            return False
+        failpoints.hit("reaper.before_submit")
+        answers = await self._ledger.submit_many([Reap(d, leases_too) for d in due])
+        for answer in answers:
+            if isinstance(answer, Exception):
+                self._on_error(answer)
+        changed = any(isinstance(a, Reaped) and a.execution is not None for a in answers)
+        return changed and len(found) == limit
 
     def _notice_sleep(self) -> None:
         """Start listening anew after a gap: whoever slept (SIGSTOP, a hung store) heard no heartbeats."""
         now = self._clock.monotonic()
-        if now - self._last_tick > 3 * self._period:
+        ttl = self._limits.lease_ttl.total_seconds()
+        if now - self._last_tick > max(1.5 * self._period, min(3 * self._period, ttl / 3)):
             self._awake_since = now
         self._last_tick = now
 

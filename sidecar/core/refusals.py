@@ -66,3 +66,16 @@ class StoreUnavailableError(Exception):
 
 class OverloadedError(StoreUnavailableError):
     """The committer's queue is full."""
+
+
+def refused_by(error: Exception) -> Refused:
+    """Return the refusal that an exception stands for; one that nobody planned is a fault of our own."""
+    match error:
+        case RefusalError():
+            return error.refused
+        case OverloadedError():
+            return Refused(Reason.OVERLOADED, f"the sidecar is busy; repeat the same call later ({error})")
+        case StoreUnavailableError():
+            return Refused(Reason.STORE_UNAVAILABLE, f"the store is not available; repeat the call ({error})")
+        case _:
+            return Refused(Reason.INTERNAL, "the sidecar met a fault of its own; its log has the details")

@@ -66,10 +66,10 @@ def fail_attempt(folio: Folio, execution: Execution, fault: Fault, digest: bytes
     """End an attempt that failed: another one, a failure, or the cancellation that was asked for."""
     failure = bounded(fault.failure, folio.limits) or fault.failure
     retryable = not fault.final and failure.type not in execution.terms.retry.non_retryable
-    if retryable and execution.cancel is not None:
+    if execution.cancel is not None and retryable and failure.type != names.TYPE_TIMEOUT:
         cancelled = Verdict(Move.CANCEL, Path.CANCELLED, attempt_failure=failure, digest=digest)
         finalize(folio, execution, cancelled)
-    elif retryable and may_repeat(execution, failure.type):
+    elif execution.cancel is None and retryable and may_repeat(execution, failure.type):
         _repeat(folio, execution, fault, failure, digest)
     else:
         finalize(folio, execution, Verdict(Move.FAIL, path, failure=failure, digest=digest))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from sidecar.core.fencing import unknown
 from sidecar.core.model import Execution, Key
 from sidecar.core.ports import Change, Reader
-from sidecar.core.refusals import RefusalError
+from sidecar.core.refusals import Reason, RefusalError, Refused
 
 
 class Watchers:
@@ -16,6 +16,14 @@ class Watchers:
         self._reader = reader
         self._poll = poll
         self._waiting: dict[Key, set[asyncio.Event]] = {}
+        self._draining = False
+
+    def drain(self) -> None:
+        """Send every watcher elsewhere."""
+        self._draining = True
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
 
     def changed(self, changes: Sequence[Change]) -> None:
         """Wake whoever watches what a commit changed."""
@@ -28,7 +36,7 @@ class Watchers:
         """Yield the record as it stands, then each newer version, ending after a terminal one.
 
         Raises:
-            RefusalError: with EXECUTION_NOT_FOUND if there is none.
+            RefusalError: with EXECUTION_NOT_FOUND if there is none, DRAINING if the sidecar stops.
         """
         event = asyncio.Event()
         self._waiting.setdefault(key, set()).add(event)
@@ -36,6 +44,8 @@ class Watchers:
             version = 0
             while True:
                 event.clear()
+                if self._draining:
+                    raise RefusalError(Refused(Reason.DRAINING, "the sidecar is stopping; ask again"))
                 execution = await self._read(key)
                 if execution.version > version:
                     version = execution.version
@@ -50,7 +60,7 @@ class Watchers:
         """Return the record when it is terminal, or as it stands when the time is up.
 
         Raises:
-            RefusalError: with EXECUTION_NOT_FOUND if there is none.
+            RefusalError: with EXECUTION_NOT_FOUND if there is none, DRAINING if the sidecar stops.
         """
         try:
             async with asyncio.timeout(seconds):

@@ -7,8 +7,10 @@ from typing import TypeVar
 
 from sidecar.core.commands import Command
 from sidecar.core.ports import ChangeListener, Clock, Meter
-from sidecar.core.refusals import StoreUnavailableError
-from sidecar.store.inbox import Entry, Inbox, Reply
+from sidecar.core.refusals import OverloadedError, StoreUnavailableError
+from sidecar.store.bounds import unstorable
+from sidecar.store.faults import ContendedError
+from sidecar.store.inbox import Entry, Inbox, Reply, goes_on
 from sidecar.store.journal import Journal
 from sidecar.store.scribe import Applied
 from sidecar.store.writing import LostRaceError
@@ -37,14 +39,15 @@ class Committer:
         self._meter = meter
         self._max_commit_bytes = max_commit_bytes
         self._on_error = on_error
+        self._refused_at = float("-inf")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: ChangeListener | None = None
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
 
     @property
     def healthy_since(self) -> float:
-        """Monotonic seconds since when the store has taken every commit, in good time."""
-        return self._journal.healthy_since
+        """Monotonic seconds since when every command was taken, and every commit made in good time."""
+        return max(self._journal.healthy_since, self._refused_at)
 
     @property
     def is_away(self) -> bool:
@@ -65,30 +68,48 @@ class Committer:
 
     async def submit(self, command: Command[R]) -> R:
         """Have one command applied."""
-        return (await self.submit_many((command,)))[0]
+        (answer,) = await self.submit_many((command,))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-    async def submit_many(self, commands: Sequence[Command[R]]) -> list[R]:
-        """Have many applied, each on its own; the first error among them is raised after the last."""
-        if not commands:
-            return []
-        future: asyncio.Future[list[R]] = asyncio.get_running_loop().create_future()
-        self._inbox.put(commands, Reply(future, len(commands)))
+    async def submit_many(self, commands: Sequence[Command[R]]) -> list[R | Exception]:
+        """Have many applied, each on its own; one that failed has its exception as its answer.
+
+        Raises:
+            StoreUnavailableError: if none was taken, as the store is closing.
+            OverloadedError: if none was taken, as too many wait.
+        """
+        wrong = [unstorable(command) for command in commands]
+        sound = [command for command, problem in zip(commands, wrong, strict=True) if problem is None]
+        answers = iter(await self._put(sound) if sound else ())
+        return [next(answers) if problem is None else problem for problem in wrong]
+
+    async def _put(self, commands: Sequence[Command[R]]) -> list[R | Exception]:
+        future: asyncio.Future[list[R | Exception]] = asyncio.get_running_loop().create_future()
+        try:
+            self._inbox.put(commands, Reply(future, len(commands)))
+        except OverloadedError:
+            if any(map(goes_on, commands)):
+                # Nobody is reaped for a silence that was our refusal to listen.
+                self._refused_at = self._clock.monotonic()
+            raise
         return await future
 
     def _run(self) -> None:
         while entries := self._inbox.take(self._max_commit_bytes):
             try:
                 self._commit(entries)
-            except Exception as error:  # the thread must outlive whatever a listener or a meter does
-                self._on_error(error)
+            except Exception as error:  # the thread must outlive whatever comes
                 self._fail(entries, error)
 
     def _commit(self, entries: Sequence[Entry]) -> None:
         began = self._clock.monotonic()
         try:
             applied = self._journal.commit([entry.command for entry in entries])
+        except ContendedError as error:
+            self._replay(entries, error)
         except StoreUnavailableError as error:
-            self._on_error(error)
             self._fail(entries, error)
         except Exception as error:
             self._replay(entries, error)
@@ -105,7 +126,6 @@ class Committer:
             entries[0].races += 1
             self._commit(entries)
         else:
-            self._on_error(error)
             self._fail(entries, error)
 
     def _answer(self, entries: Sequence[Entry], applied: Applied) -> None:
@@ -114,8 +134,9 @@ class Committer:
         self._tell(entries, applied)
 
     def _fail(self, entries: Sequence[Entry], error: Exception) -> None:
+        self._on_error(error)
         for entry in entries:
-            entry.error = error
+            entry.answer = error
         self._tell(entries, None)
 
     def _tell(self, entries: Sequence[Entry], applied: Applied | None) -> None:
@@ -135,8 +156,12 @@ class Committer:
             self._listener.changed(applied.changes)
 
     def _measure(self, commands: int, seconds: float, applied: Applied) -> None:
-        self._meter.committed(commands, seconds)
-        if applied.conflicts:
-            self._meter.conflicts(applied.conflicts)
-        for execution in applied.settled:
-            self._meter.settled(execution)
+        """Record a commit. It stands, whatever becomes of its metrics."""
+        try:
+            self._meter.committed(commands, seconds)
+            if applied.conflicts:
+                self._meter.conflicts(applied.conflicts)
+            for execution in applied.settled:
+                self._meter.settled(execution)
+        except Exception as error:
+            self._on_error(error)

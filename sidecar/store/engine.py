@@ -5,12 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.types import TypeEngine
-
-AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
-"""What the driver raises when the database, rather than the command, is at fault."""
 
 
 class UnusableStoreError(Exception):
@@ -23,6 +18,8 @@ class Opening:
 
     now: int
     ticket: str
+    ticks: float = 0.0
+    """Monotonic seconds at `now`."""
 
 
 @dataclass(frozen=True, slots=True)

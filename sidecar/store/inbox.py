@@ -14,6 +14,8 @@ _QUOTAS = (2_000, 1_000, 64, 16)
 """How many of each rank one commit takes: what goes on, what is new, claims, the outbox's."""
 
 _OVERHEAD = 512
+_GOING_ON = 20_000
+"""How many of what goes on may wait at least, however much is new."""
 
 
 class Reply:
@@ -23,18 +25,12 @@ class Reply:
         self._future = future
         self._answers: list[Any] = [None] * count
         self._left = count
-        self._error: BaseException | None = None
 
-    def put(self, at: int, answer: object, error: BaseException | None) -> None:
-        """Take one command's answer or error; on the event loop only."""
+    def put(self, at: int, answer: object) -> None:
+        """Take one command's answer, or the error that it ended with; on the event loop only."""
         self._answers[at] = answer
-        self._error = self._error or error
         self._left -= 1
-        if self._left or self._future.done():
-            return
-        if self._error is not None:
-            self._future.set_exception(self._error)
-        else:
+        if not self._left and not self._future.done():
             self._future.set_result(self._answers)
 
 
@@ -48,22 +44,42 @@ class Entry:
     weight: int
     races: int = 0
     answer: object = None
-    error: BaseException | None = None
 
     def tell(self) -> None:
         """Hand the outcome to the call that waits for it."""
-        self.reply.put(self.at, self.answer, self.error)
+        self.reply.put(self.at, self.answer)
+
+
+@dataclass(slots=True)
+class Room:
+    """A part of the inbox with bounds of its own."""
+
+    most: int
+    most_bytes: int
+    waiting: int = 0
+    bytes: int = 0
+
+    def has_place_for(self, entries: Sequence[Entry]) -> bool:
+        """Return whether all of these fit; what comes alone always fits an empty room."""
+        size = sum(entry.weight for entry in entries)
+        fits = self.waiting + len(entries) <= self.most and self.bytes + size <= self.most_bytes
+        return fits or not self.waiting or not entries
+
+    def count(self, entries: Sequence[Entry], by: int) -> None:
+        """Count entries in (1) or out (-1)."""
+        self.waiting += by * len(entries)
+        self.bytes += by * sum(entry.weight for entry in entries)
 
 
 class Inbox:
-    """Commands that arrived while the last commit was on its way to disk."""
+    """Commands that arrived while the last commit was on its way to disk.
+
+    What goes on has a room of its own: what is new never takes the place of a settlement.
+    """
 
     def __init__(self, max_waiting: int, max_bytes: int) -> None:
-        self._max_waiting = max_waiting
-        self._max_bytes = max_bytes
         self._ranks: tuple[deque[Entry], ...] = tuple(deque() for _ in _QUOTAS)
-        self._waiting = 0
-        self._bytes = 0
+        self._rooms = Room(max(max_waiting, _GOING_ON), max_bytes), Room(max_waiting, max_bytes)
         self._closed = False
         self._arrived = threading.Condition()
 
@@ -71,24 +87,28 @@ class Inbox:
         """Take all of these commands, or none.
 
         Raises:
-            OverloadedError: if they do not fit; what comes alone always fits an empty inbox.
+            OverloadedError: if they do not fit; what comes alone always fits an empty room.
             StoreUnavailableError: after `close`.
         """
         entries = [Entry(c, reply, at, weight(c)) for at, c in enumerate(commands)]
-        size = sum(entry.weight for entry in entries)
         with self._arrived:
             if self._closed:
                 raise StoreUnavailableError("the store is closing; repeat the call later")
-            if self._waiting and self._is_over(len(entries), size):
+            parted = _parted(entries)
+            if not all(room.has_place_for(part) for room, part in zip(self._rooms, parted, strict=True)):
                 raise OverloadedError(f"{self._waiting} commands wait for the store; repeat the call later")
+            self._count(parted, 1)
             for entry in entries:
                 self._ranks[_rank(entry.command)].append(entry)
-            self._waiting += len(entries)
-            self._bytes += size
             self._arrived.notify()
 
-    def _is_over(self, count: int, size: int) -> bool:
-        return self._waiting + count > self._max_waiting or self._bytes + size > self._max_bytes
+    @property
+    def _waiting(self) -> int:
+        return sum(room.waiting for room in self._rooms)
+
+    def _count(self, parted: tuple[Sequence[Entry], Sequence[Entry]], by: int) -> None:
+        for room, part in zip(self._rooms, parted, strict=True):
+            room.count(part, by)
 
     def take(self, max_bytes: int) -> list[Entry]:
         """Wait for commands and return one commit's worth; empty once closed and drained."""
@@ -100,8 +120,7 @@ class Inbox:
                 for rank, most in zip(self._ranks, _QUOTAS, strict=True)
                 for e in _some(rank, most, max_bytes)
             ]
-            self._waiting -= len(taken)
-            self._bytes -= sum(entry.weight for entry in taken)
+            self._count(_parted(taken), -1)
             return taken
 
     def close(self) -> None:
@@ -109,6 +128,14 @@ class Inbox:
         with self._arrived:
             self._closed = True
             self._arrived.notify()
+
+
+def _parted(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Return what goes on, and all else."""
+    parts: tuple[list[Entry], list[Entry]] = [], []
+    for entry in entries:
+        parts[not goes_on(entry.command)].append(entry)
+    return parts
 
 
 def _some(rank: deque[Entry], most: int, max_bytes: int) -> list[Entry]:
@@ -119,6 +146,11 @@ def _some(rank: deque[Entry], most: int, max_bytes: int) -> list[Entry]:
         max_bytes -= entry.weight
         some.append(entry)
     return some
+
+
+def goes_on(command: Command[Any]) -> bool:
+    """Return whether a command is about work that was taken on already, and not to be refused."""
+    return _rank(command) == 0
 
 
 def _rank(command: Command[Any]) -> int:

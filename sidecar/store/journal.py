@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,11 +11,14 @@ from sidecar.core.commands import Command
 from sidecar.core.ports import Clock
 from sidecar.core.refusals import StoreUnavailableError
 from sidecar.failpoints import hit
-from sidecar.store.engine import AWAY, Dialect, Opening
+from sidecar.store.engine import Dialect, Opening
+from sidecar.store.faults import ContendedError, Trouble, reason, trouble
 from sidecar.store.scribe import Applied, Scribe
 
 _FIRST_WAIT = 0.02
 _LONGEST_WAIT = 1.0
+_CLASHES = 5
+"""How often commands that clashed with another transaction are tried again together."""
 
 
 class Journal:
@@ -43,26 +47,40 @@ class Journal:
 
         Raises:
             StoreUnavailableError: if the database stays away.
+            ContendedError: if others are in the way; each command alone may go well.
             Exception: whatever a command provokes; then nothing was committed.
         """
-        wait = _FIRST_WAIT
+        wait, clashes = _FIRST_WAIT, 0
         while True:
             began = self._clock.monotonic()
             try:
                 applied = self._commit_once(commands)
-            except AWAY as error:
-                self._note_absence(error)
+            except Exception as error:
+                clashes += self._judge(error, clashes)
             else:
                 self._note_health(began)
                 return applied
             self._wait(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
 
+    def _judge(self, error: Exception, clashes: int) -> bool:
+        """Return whether it was a clash, if the commit is worth another try; else raise."""
+        kind = trouble(error)
+        if kind is None:
+            raise error
+        if kind is Trouble.AWAY:
+            self._note_absence(error)
+        elif kind is Trouble.HELD or clashes >= _CLASHES:
+            # Who could not be heard for it must not be reaped for its silence.
+            self.healthy_since = self._clock.monotonic()
+            raise ContendedError(f"others hold what this would change: {reason(error)}") from error
+        return kind is Trouble.CLASH
+
     def _commit_once(self, commands: Sequence[Command[Any]]) -> Applied:
         connection = self._connect()
         try:
             connection.begin()
-            opening = self._dialect.begin(connection)
+            opening = replace(self._dialect.begin(connection), ticks=self._clock.monotonic())
             hit("commit.begun")
             applied = self._scribe.apply(connection, opening, commands)
             for point in applied.points:
@@ -92,7 +110,9 @@ class Journal:
         while True:
             try:
                 landed = self._dialect.landed(opening.ticket)
-            except AWAY as error:
+            except Exception as error:
+                if trouble(error) is None:
+                    raise
                 self._note_absence(error)
             else:
                 if landed is not None:
@@ -118,8 +138,7 @@ class Journal:
         self.healthy_since = now
         self._away_since = now if self._away_since is None else self._away_since
         if max(now - self._away_since, self._waited) >= self._patience:
-            reason = str(getattr(error, "orig", error)).partition("\n")[0]
-            raise StoreUnavailableError(f"the store is away: {reason}") from error
+            raise StoreUnavailableError(f"the store is away: {reason(error)}") from error
 
     def _note_health(self, began: float) -> None:
         now = self._clock.monotonic()

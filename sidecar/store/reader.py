@@ -13,8 +13,11 @@ from sidecar.core.ports import Audit, Gauges, ListQuery, TraceRows
 from sidecar.core.refusals import StoreUnavailableError
 from sidecar.store import queries
 from sidecar.store.account import Tally
-from sidecar.store.claiming import Claimer, Lanes
-from sidecar.store.engine import AWAY, Dialect
+from sidecar.store.bounds import beyond
+from sidecar.store.claiming import Claimer
+from sidecar.store.engine import Dialect
+from sidecar.store.faults import reason, trouble
+from sidecar.store.lanes import Lanes
 
 T = TypeVar("T")
 
@@ -36,7 +39,13 @@ class StoreReader:
         return await self._ask(lambda connection: queries.get(connection, key))
 
     async def page(self, query: ListQuery) -> list[Execution]:
-        """Return a page, newest first, without payloads and outputs."""
+        """Return a page, newest first, without payloads and outputs.
+
+        Raises:
+            RefusalError: if `before` is no time that a row could have.
+        """
+        if query.before is not None and (refusal := beyond("before", query.before[0])) is not None:
+            raise refusal
         return await self._ask(lambda connection: queries.page(connection, query))
 
     async def due(self, now: int, limit: int) -> list[Due]:
@@ -90,5 +99,7 @@ class StoreReader:
         try:
             with self._dialect.readers.connect() as connection:
                 return question(connection)
-        except AWAY as error:
-            raise StoreUnavailableError(f"the store cannot be read: {error}") from error
+        except Exception as error:
+            if trouble(error) is None:
+                raise
+            raise StoreUnavailableError(f"the store cannot be read: {reason(error)}") from error

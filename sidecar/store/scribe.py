@@ -12,8 +12,9 @@ from sidecar.core.folio import Chance, Folio, Limits
 from sidecar.core.model import Execution
 from sidecar.core.ports import Change, Encoder
 from sidecar.failpoints import hit
-from sidecar.store.claiming import Claimer, Lanes
+from sidecar.store.claiming import Allowance, Claimer
 from sidecar.store.engine import Dialect, Opening
+from sidecar.store.lanes import Lanes
 from sidecar.store.loading import AsRead, Loader
 from sidecar.store.outbox import Parcels
 from sidecar.store.posting import Poster
@@ -65,8 +66,9 @@ class Scribe:
                 case _:
                     verbs.append((number, command))
         self._fold(connection, opening, verbs, applied)
+        allowance = Allowance()
         for lanes, asked in claims.items():
-            self._serve(connection, opening, lanes, asked, applied)
+            self._serve(connection, opening, lanes, asked, allowance, applied)
         for number, command in parcels:
             applied.answers[number] = self._forward(connection, opening, command, applied)
         # What was claimed in the commit of its own accept is news as RUNNING only.
@@ -90,11 +92,12 @@ class Scribe:
         opening: Opening,
         lanes: Lanes,
         asked: Sequence[tuple[int, Claim]],
+        allowance: Allowance,
         applied: Applied,
     ) -> None:
         folio = self._folio(opening)
         claims = [claim for _, claim in asked]
-        answers, as_read = self._claimer.serve(connection, folio, lanes, claims)
+        answers, as_read = self._claimer.serve(connection, folio, lanes, claims, allowance)
         applied.answers.update(zip((number for number, _ in asked), answers, strict=True))
         served = [c.resource for c, answer in zip(claims, answers, strict=True) if answer.deliveries]
         if served and "claim" not in applied.points:
@@ -135,7 +138,7 @@ class Scribe:
                 raise TypeError(f"not for the outbox: {command!r}")
 
     def _folio(self, opening: Opening) -> Folio:
-        return Folio(opening.now, self._limits, self._chance)
+        return Folio(opening.now, self._limits, self._chance, opening.ticks)
 
 
 def _settled(folio: Folio, as_read: AsRead) -> list[Execution]:

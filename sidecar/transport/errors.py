@@ -10,11 +10,12 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from sidecar.core.refusals import OverloadedError, Reason, RefusalError, Refused, StoreUnavailableError
+from sidecar.core.refusals import Reason, Refused
 from sidecar.transport import responses
 from sidecar.v1 import execution_pb2 as pb
 
 DOMAIN = "sidecar"
+MAX_DETAIL_BYTES = 4_096
 
 CODES: dict[Reason, int] = {
     Reason.INVALID_ARGUMENT: code_pb2.INVALID_ARGUMENT,
@@ -28,22 +29,10 @@ CODES: dict[Reason, int] = {
     Reason.STORE_UNAVAILABLE: code_pb2.UNAVAILABLE,
     Reason.OVERLOADED: code_pb2.UNAVAILABLE,
     Reason.DRAINING: code_pb2.UNAVAILABLE,
+    Reason.INTERNAL: code_pb2.INTERNAL,
 }
 
 _RETRY_AFTER = {Reason.STORE_UNAVAILABLE: 1, Reason.OVERLOADED: 1, Reason.DRAINING: 1}
-
-
-def refused_for(error: Exception) -> Refused | None:
-    """Return the refusal that an expected exception stands for, None for a bug."""
-    if isinstance(error, RefusalError):
-        return error.refused
-    if isinstance(error, OverloadedError):
-        return Refused(Reason.OVERLOADED, "too much is waiting for the store; repeat the same call later")
-    if isinstance(error, StoreUnavailableError):
-        return Refused(
-            Reason.STORE_UNAVAILABLE, f"the store is not available; repeat the same call ({error})"
-        )
-    return None
 
 
 def status(refused: Refused) -> grpc.Status:
@@ -61,7 +50,10 @@ def status(refused: Refused) -> grpc.Status:
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if refused.execution is not None:
-        details.append(pb.CurrentExecution(execution=responses.execution(refused.execution)))
+        current = pb.CurrentExecution(execution=responses.brief(refused.execution))
+        # Details travel in trailing metadata, which clients may refuse past 8 KiB.
+        if current.ByteSize() <= MAX_DETAIL_BYTES:
+            details.append(current)
     packed = [_pack(detail) for detail in details]
     code = CODES[refused.reason]
     wire: grpc.Status = rpc_status.to_status(
@@ -88,6 +80,6 @@ def refusal(refused: Refused) -> pb.Refusal:
         reason=refused.reason.value,
         message=refused.message,
         metadata=dict(refused.metadata),
-        execution=responses.execution(refused.execution) if refused.execution else None,
+        execution=responses.brief(refused.execution) if refused.execution else None,
         retry_after=_retry_after(refused),
     )

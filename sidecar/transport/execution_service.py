@@ -78,7 +78,7 @@ class ExecutionService(stubs.ExecutionServiceServicer):
         last = found[-1] if len(found) == query.limit else None
         token = requests.page_token(last.accepted_at, last.correlation.execution_id) if last else ""
         return api.ListExecutionsResponse(
-            executions=[responses.execution(e) for e in found], next_page_token=token
+            executions=[responses.brief(e) for e in found], next_page_token=token
         )
 
     async def WatchExecution(
@@ -117,7 +117,7 @@ class ExecutionService(stubs.ExecutionServiceServicer):
         return api.CancelExecutionResponse(
             execution=responses.execution(answer.execution),
             settled=answer.settled,
-            worker_told=self._dispatcher.tell_cancel(answer.execution),
+            worker_told=self._dispatcher.tell_cancel(answer.execution, answer.grace_left),
         )
 
 

@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
-from google.rpc import code_pb2, error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
+from sidecar.core.refusals import RefusalError, StoreUnavailableError, refused_by
 from sidecar.transport.context import Context
-from sidecar.transport.errors import DOMAIN, refused_for, status
+from sidecar.transport.errors import status
 
 Record = Callable[[str, str, float], None]
 """Told of each ended call: `package.Service/Method`, status code name, seconds."""
@@ -66,10 +65,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     async def _abort(self, method: str, context: Context, error: Exception) -> None:
         if isinstance(error, grpc.aio.AbortError):
             raise error
-        refused = refused_for(error)
-        if refused is None:
+        if not isinstance(error, RefusalError | StoreUnavailableError):
             self._on_bug(method, error)
-        await context.abort_with_status(status(refused) if refused else _internal())
+        await context.abort_with_status(status(refused_by(error)))
 
 
 def _behaviour(handler: Any) -> Any:
@@ -86,11 +84,3 @@ def _replace(handler: Any, behaviour: Any) -> Any:
 
 def _code(context: Context) -> str:
     return str(getattr(context.code(), "name", "OK"))
-
-
-def _internal() -> grpc.Status:
-    message = "the sidecar met a fault of its own; its log has the details"
-    wire = status_pb2.Status(code=code_pb2.INTERNAL, message=message)
-    wire.details.add().Pack(error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN))
-    internal: grpc.Status = rpc_status.to_status(wire)
-    return internal

@@ -29,6 +29,7 @@ from sidecar.transport.requests import DEFAULT_NAMESPACE
 from sidecar.v1 import worker_service_pb2 as work
 
 MAX_NAMES = 256
+MAX_LANES = 1_024
 MAX_CREDITS = 10_000
 MAX_HELD = 10_000
 MAX_SEQUENCE = 1_000_000
@@ -47,6 +48,7 @@ def session(hello: work.Hello, declare: Declare, sink: Sink) -> Session:
     bounded_int("hello.credits", hello.credits, 0, MAX_CREDITS)
     bounded_int("hello.held", len(hello.held), 0, MAX_HELD)
     bounded_int("hello.resource", len(hello.resource), 0, 128)
+    bounded_int("hello.queues", len(hello.queues) * len(hello.workflows), 0, MAX_LANES)
     resource = {text("hello.resource", k, 256): text("hello.resource", v) for k, v in hello.resource.items()}
     return Session(
         namespace=identifier("hello.namespace", hello.namespace, DEFAULT_NAMESPACE),
@@ -82,7 +84,7 @@ def renew(beat: work.Heartbeat) -> Renew:
 
 def release(give: work.ReleaseLease) -> Release:
     """Return a lease given back."""
-    return Release(lease_ref("releases.lease", give.lease), "released by the worker")
+    return Release(lease_ref("releases.lease", give.lease), voluntary=True)
 
 
 def report_step(report: work.StepReport) -> ReportStep:

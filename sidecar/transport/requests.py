@@ -147,6 +147,6 @@ def _page_token(token: str) -> tuple[int, str] | None:
         return None
     try:
         at, _, execution_id = base64.b64decode(token, altchars=b"-_", validate=True).decode().partition(":")
-        return int(at), identifier("page_token", execution_id)
+        return bounded_int("page_token", int(at), 0, 2**63 - 1), identifier("page_token", execution_id)
     except (binascii.Error, ValueError, RefusalError):
         refuse("page_token", token, "is not one that this sidecar gave out")

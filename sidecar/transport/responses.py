@@ -10,6 +10,9 @@ from sidecar.v1 import execution_pb2 as pb
 from sidecar.v1 import execution_service_pb2 as api
 from sidecar.v1 import worker_service_pb2 as work
 
+MAX_BRIEF = 1_024
+MAX_BRIEF_TEXT = 256
+
 _NANOS = 1_000_000_000
 
 
@@ -66,6 +69,18 @@ def execution(value: Execution) -> pb.Execution:
     )
     if value.terminal is not None:
         _outcome(message, value.terminal)
+    return message
+
+
+def brief(value: Execution) -> pb.Execution:
+    """Return the record with its long texts cut and a large output left out, where many or none fit."""
+    message = execution(value)
+    if len(message.output) > MAX_BRIEF:
+        message.ClearField("output")
+    message.error.message = message.error.message[:MAX_BRIEF_TEXT]
+    message.error.stack = message.error.stack[-MAX_BRIEF_TEXT:]
+    if not message.error.type:
+        message.ClearField("error")
     return message
 
 

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 
 from sidecar.core.dispatch import Dispatcher
 from sidecar.core.folio import Limits
-from sidecar.core.ports import Clock, Ledger
+from sidecar.core.ports import Ledger
 from sidecar.core.refusals import RefusalError, Refused
 from sidecar.transport import leases, responses
 from sidecar.transport.context import Context
 from sidecar.transport.fields import refuse
-from sidecar.transport.work_stream import WorkStream
+from sidecar.transport.work_stream import OnBug, WorkStream
 from sidecar.v1 import worker_service_pb2 as work
 from sidecar.v1 import worker_service_pb2_grpc as stubs
 
@@ -19,11 +19,11 @@ class WorkerService(stubs.WorkerServiceServicer):
     """Translates, validates, calls the core."""
 
     def __init__(
-        self, ledger: Ledger, dispatcher: Dispatcher, clock: Clock, limits: Limits, declare: leases.Declare
+        self, ledger: Ledger, dispatcher: Dispatcher, limits: Limits, declare: leases.Declare, on_bug: OnBug
     ) -> None:
         self._ledger = ledger
         self._dispatcher = dispatcher
-        self._clock = clock
+        self._on_bug = on_bug
         self._limits = limits
         self._declare = declare
         self._streams: set[WorkStream] = set()
@@ -37,7 +37,7 @@ class WorkerService(stubs.WorkerServiceServicer):
         self, request_iterator: AsyncIterator[work.WorkRequest], context: Context
     ) -> AsyncIterator[work.WorkResponse]:
         """Serve one worker for as long as it stays."""
-        stream = WorkStream(self._ledger, self._dispatcher, self._clock)
+        stream = WorkStream(self._ledger, self._dispatcher, self._on_bug)
         reader = asyncio.create_task(self._read(stream, request_iterator))
         self._streams.add(stream)
         try:
@@ -45,8 +45,8 @@ class WorkerService(stubs.WorkerServiceServicer):
                 yield frame
         finally:
             self._streams.discard(stream)
-            stream.close()
             reader.cancel()
+            await asyncio.shield(stream.close())
 
     async def Settle(self, request: work.SettleRequest, context: Context) -> work.SettleResponse:
         """Settle one lease; the answer leaves after the commit."""

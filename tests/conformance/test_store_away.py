@@ -10,7 +10,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
+from sqlalchemy import create_engine
 
 from sidecar.v1 import execution_pb2 as pb
 from sidecar.v1 import worker_service_pb2 as work
@@ -74,3 +76,41 @@ def test_a_settlement_is_unavailable_and_then_the_same_one_counts(
 def settle(wire: Wire, lease: work.Lease) -> work.SettleResponse:
     request = work.SettleRequest(settlement=settlement(lease.lease))
     return wire.workers.Settle(request, timeout=PATIENCE)
+
+
+def test_every_agent_outlives_a_store_that_only_reads(postgres: Postgres, tmp_path: Path) -> None:
+    """A failover leaves a server read-only for a while; afterwards deadlines pass again by themselves."""
+    store = postgres.create_database()
+    with SidecarProcess(tmp_path, store, SIDECAR_STORE_PATIENCE="500ms") as house:
+        wire = Wire(house.target, "default")
+        limit = pb.Deadlines(in_queue=Duration(seconds=1))
+        with read_only(store):
+            with pytest.raises(grpc.RpcError) as refused:
+                wire.enqueue(execution_id="e1")
+            assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        await_condition(house.healthy, "health is back", PATIENCE)
+        wire.enqueue(execution_id="e1", deadlines=limit)
+        assert wire.wait("e1").error.type == "expired_in_queue"
+
+
+@contextmanager
+def read_only(store: str) -> Iterator[None]:
+    """Have the database refuse every write, on new connections too."""
+    engine = create_engine(store, isolation_level="AUTOCOMMIT")
+    name = engine.url.database
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+
+    def switch(to: str) -> None:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {to}')
+            connection.exec_driver_sql(f"{others} AND datname = '{name}'")
+
+    switch("on")
+    try:
+        yield
+    finally:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SET default_transaction_read_only = off")
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+            connection.exec_driver_sql(f"{others} AND datname = '{name}'")
+        engine.dispose()

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.core.commands import Accept, Accepted, Success
+from sidecar.core.commands import Accept, Accepted, Plan, Success
 from sidecar.core.facts import Role
 from sidecar.core.refusals import Reason, Refused
-from tests.core.desk import TERMS, Desk, draft
+from tests.core.desk import SECOND, TERMS, Desk, after, draft
 
 KEYED = replace(TERMS, idempotency_key="k1")
 
@@ -60,3 +60,16 @@ def test_a_key_stands_while_its_execution_has_not_ended(desk: Desk) -> None:
 def test_a_request_id_never_deduplicates(desk: Desk) -> None:
     first, second = desk.accept("e1"), desk.accept("e2")
     assert first is not second
+
+
+def test_every_time_on_the_record_is_by_the_lease_clock(desk: Desk) -> None:
+    """A wall clock that is off, or steps, moves no deadline."""
+    desk.folio.ticks = 100.0
+    plan = Plan(arrived=99.5, run_in=after(2), in_queue=after(3), total=after(10))
+    answer = desk.do(Accept(draft("e1", now=0), plan=plan))
+    assert isinstance(answer, Accepted)
+    execution, now = answer.execution, desk.folio.now
+    assert execution.accepted_at == now - SECOND // 2
+    assert (execution.sent_at, execution.run_at) == (now, now + 2 * SECOND)
+    assert execution.terms.queue_deadline_at == now + 5 * SECOND
+    assert execution.terms.deadline_at == execution.accepted_at + 10 * SECOND

@@ -13,6 +13,7 @@ from sidecar.core.commands import (
     Release,
     Renew,
     Report,
+    ReportStep,
     Settle,
     Settled,
     Success,
@@ -249,7 +250,7 @@ CANCELLED_RUNS = [
     (BROKEN, State.CANCELLED, None),
     (replace(BROKEN, final=True), State.FAILED, "ValueError"),
     (Cancellation(), State.CANCELLED, None),
-    (Cancellation("deadline"), State.CANCELLED, None),
+    (Cancellation("deadline"), State.FAILED, "timeout"),
 ]
 
 
@@ -257,7 +258,7 @@ CANCELLED_RUNS = [
 def test_what_a_run_that_is_asked_to_cancel_ends_as(
     desk: Desk, report: Success | Fault | Cancellation, state: State, error_type: str | None
 ) -> None:
-    """CAN-1: a success wins; a retryable failure becomes the cancellation; a final one stays."""
+    """CAN-1: a success wins; a retryable failure becomes the cancellation; a final one or a timeout stays."""
     execution = desk.accept(terms=with_attempts(3))
     delivery = desk.claim(execution)
     cancel(desk, execution)
@@ -304,11 +305,48 @@ def test_a_delivery_that_never_arrived_is_no_attempt(desk: Desk) -> None:
     assert len(desk.spans(Role.ATTEMPT)) == 1
 
 
-def test_lost_deliveries_are_bounded(desk: Desk) -> None:
+def test_deliveries_that_are_lost_too_often_fail_the_execution(desk: Desk) -> None:
     execution = desk.accept()
-    for _ in range(desk.limits.max_deliveries_lost + 1):
+    for _ in range(desk.limits.max_deliveries_lost):
         desk.do(Release(desk.claim(execution).ref))
-    assert execution.attempts == 1
+    assert (execution.state, execution.attempts) == (State.QUEUED, 0)
+    desk.do(Release(desk.claim(execution).ref))
+    assert execution.state is State.FAILED
+    assert execution.terminal
+    assert execution.terminal.failure
+    assert execution.terminal.failure.type == "delivery_lost"
+
+
+def test_a_worker_may_give_back_as_often_as_it_likes(desk: Desk) -> None:
+    """A worker that leaves burns nobody's attempts."""
+    execution = desk.accept()
+    for _ in range(3 * desk.limits.max_deliveries_lost):
+        desk.do(Release(desk.claim(execution).ref, voluntary=True))
+    assert (execution.state, execution.attempts, execution.deliveries_lost) == (State.QUEUED, 0, 0)
+
+
+def test_a_delivery_that_reported_a_step_had_begun(desk: Desk) -> None:
+    """No span is left without its parent: the attempt is counted and ends."""
+    execution = desk.accept(terms=with_attempts(2))
+    delivery = desk.claim(execution)
+    desk.do(ReportStep(delivery.ref, 1, "s", "1" * 16, "", after(0)))
+    desk.do(Release(delivery.ref))
+    assert (execution.attempts, execution.open_steps) == (1, 0)
+    (attempt,) = desk.spans(Role.ATTEMPT)
+    (step,) = desk.spans(Role.STEP)
+    assert (attempt.error_type, step.parent_span_id) == ("delivery_lost", attempt.span_id)
+
+
+def test_a_deadline_that_passes_while_a_cancellation_is_pending_is_a_timeout(desk: Desk) -> None:
+    """CAN-1 and RUN-5: never CANCELLED."""
+    execution = desk.accept(terms=replace(with_attempts(3), attempt_timeout=after(5)))
+    desk.claim(execution)
+    cancel(desk, execution)
+    desk.pass_time(6)
+    reap(desk, execution)
+    assert execution.terminal
+    assert execution.terminal.failure
+    assert execution.terminal.failure.type == "timeout"
 
 
 def test_an_output_over_the_limit_is_left_out_and_said_so() -> None:

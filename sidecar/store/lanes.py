@@ -1,0 +1,78 @@
+"""Lanes: queue and workflow together. One statement looks at all of those that a worker serves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from sqlalchemy import Connection, text
+
+from sidecar.store.columns import QUEUED
+from sidecar.store.engine import Dialect
+from sidecar.store.prepared import AnyRow, Prepared, listed
+
+_LANE = ("namespace", "queue", "workflow_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """What claims have to have in common to be served by one look at the queue."""
+
+    namespace: str
+    queues: tuple[str, ...]
+    workflows: tuple[str, ...]
+
+    def listed(self) -> str:
+        """Return every lane once, as a JSON list of lists."""
+        return listed(sorted({(self.namespace, q, w) for q, w in product(self.queues, self.workflows)}))
+
+
+# The inner query walks the index of what is ready and stops; only what it found is sorted.
+_SQLITE_READY = """\
+SELECT executions_found.run_at, executions_found.execution_id, length(executions_found.payload)
+FROM json_each(:lanes) AS lane CROSS JOIN executions AS executions_found
+WHERE executions_found.rowid IN (
+  SELECT executions.rowid FROM executions
+  WHERE {lane} AND executions.run_at <= :now
+  ORDER BY executions.run_at, executions.execution_id LIMIT :most)
+ORDER BY executions_found.run_at, executions_found.execution_id LIMIT :most"""
+_POSTGRES_READY = """\
+SELECT executions_found.run_at, executions_found.execution_id, executions_found.size
+FROM jsonb_array_elements(CAST(:lanes AS JSONB)) AS lane(value) CROSS JOIN LATERAL (
+  SELECT executions.run_at, executions.execution_id, octet_length(executions.payload) AS size FROM executions
+  WHERE {lane} AND executions.run_at <= :now
+  ORDER BY executions.run_at, executions.execution_id LIMIT :most
+  FOR UPDATE SKIP LOCKED) AS executions_found
+ORDER BY executions_found.run_at, executions_found.execution_id LIMIT :most"""
+_LATER = """\
+SELECT min((
+  SELECT executions.run_at FROM executions
+  WHERE {lane} AND executions.run_at > :now
+  ORDER BY executions.run_at LIMIT 1))
+FROM {lanes}"""
+
+
+class Queue:
+    """Looks at the index of what is ready, and of what will be."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        is_postgres = dialect.writer.dialect.name == "postgresql"
+        lane, ready = _lane(is_postgres), _POSTGRES_READY if is_postgres else _SQLITE_READY
+        lanes = "jsonb_array_elements(CAST(:lanes AS JSONB)) AS lane(value)"
+        later = _LATER.format(lane=lane, lanes=lanes if is_postgres else "json_each(:lanes) AS lane")
+        self._ready = Prepared(dialect, text(ready.format(lane=lane)), ["lanes", "now", "most", "most"])
+        self._later = Prepared(dialect, text(later), ["now", "lanes"])
+
+    def ready(self, connection: Connection, now: int, lanes: Lanes, most: int) -> Sequence[AnyRow]:
+        """Lock what is ready and return run time, execution id and bytes of payload, oldest first."""
+        return self._ready.rows(connection, lanes.listed(), now, most, most) if most > 0 else ()
+
+    def next_run_at(self, connection: Connection, now: int, lanes: Lanes) -> int | None:
+        """Return when the next execution of these lanes becomes ready, None if none waits."""
+        found: int | None = self._later.value(connection, now, lanes.listed())
+        return found
+
+
+def _lane(is_postgres: bool) -> str:
+    part = "lane.value ->> {}" if is_postgres else "json_extract(lane.value, '$[{}]')"
+    same = [f"executions.{name} = {part.format(i)}" for i, name in enumerate(_LANE)]
+    return " AND ".join((f"executions.{QUEUED}", *same, "executions.dispatch = 'managed'"))
