@@ -50,6 +50,7 @@ class Stream:
                 hint = self._lost(error)
             except TimeoutError:
                 _LOG.warning("the sidecar at %s is silent: connecting anew", self._connection.target)
+                self._waiting = True
                 await self._connection.close()
             if not self._closing:
                 await self._backoff.rest(hint)

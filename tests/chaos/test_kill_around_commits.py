@@ -14,15 +14,22 @@ from sidecar.v1 import execution_pb2 as pb
 from sidecar.v1 import worker_service_pb2 as work
 from tests.conftest import StartSidecar
 from tests.processes import SidecarProcess
+from tests.services.sink import Sink
 from tests.wire import PATIENCE, Wire, settlement
 
 KILLED = -9
 
 
 @pytest.fixture
-def victim(start_sidecar: StartSidecar) -> SidecarProcess:
-    """A sidecar to kill, with leases short enough to wait for."""
-    process = start_sidecar(SIDECAR_LEASE_TTL="2s", SIDECAR_REAP_PERIOD="100ms")
+def victim(start_sidecar: StartSidecar, sink: Sink) -> SidecarProcess:
+    """A sidecar to kill, with leases short enough to wait for, and a collector that is away for now."""
+    sink.stop()
+    process = start_sidecar(
+        SIDECAR_LEASE_TTL="2s",
+        SIDECAR_REAP_PERIOD="100ms",
+        SIDECAR_RELAY_LEASE="1s",
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+    )
     process.start()
     return process
 
@@ -57,6 +64,11 @@ def terminal_spans(wire: Wire, execution_id: str) -> list[admin.Span]:
     return [s for s in spans if s.attributes.get("sidecar.terminal") == "true" and s.HasField("end_time")]
 
 
+def arrived(sink: Sink) -> list[str]:
+    """Return the name of every copy of every span that the collector took: what was stored, was sent."""
+    return [copy.span.name for copy in sink.copies]
+
+
 POINTS = (
     "settle.before_outbox",
     "settle.between",
@@ -68,7 +80,7 @@ POINTS = (
 @pytest.mark.chaos
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_around_the_finalizers_commit_leaves_one_outcome(
-    victim: SidecarProcess, wire: Wire, point: str
+    victim: SidecarProcess, wire: Wire, sink: Sink, point: str
 ) -> None:
     worker = wire.worker()
     worker.connect()
@@ -86,6 +98,9 @@ def test_a_kill_around_the_finalizers_commit_leaves_one_outcome(
     assert again.execution == answer.execution
     assert len(terminal_spans(wire, "e1")) == 1
     assert_sound(wire, terminal=1)
+    sink.start()
+    sink.wait_until(lambda: len(arrived(sink)) >= 3, "three spans", PATIENCE)
+    assert sorted(arrived(sink)) == ["execution audit", "process default", "send default"]
 
 
 def _settle(wire: Wire, lease: work.Lease) -> work.SettleResponse:

@@ -29,6 +29,8 @@ class Conversation:
 
     def __init__(self) -> None:
         self.hello = work.Hello()
+        self.first = work.WorkRequest()
+        self.peer = ""
         self._heard: queue.SimpleQueue[work.WorkRequest] = queue.SimpleQueue()
         self._past: list[work.WorkRequest] = []
         self._settlements: list[work.Settlement] = []
@@ -58,6 +60,11 @@ class Conversation:
     def refuse(self, settlement: work.Settlement, code: grpc.StatusCode, reason: str) -> None:
         refused = pb.Refusal(code=code.value[0], reason=reason, message=reason.lower())
         self.say(work.WorkResponse(settled=[work.SettlementResult(lease=settlement.lease, refused=refused)]))
+
+    def refuse_lease(self, ref: work.LeaseRef, code: grpc.StatusCode, reason: str) -> None:
+        """Refuse a heartbeat, a step or a release."""
+        refused = pb.Refusal(code=code.value[0], reason=reason, message=reason.lower())
+        self.say(work.WorkResponse(refused=[work.LeaseRefusal(lease=ref, refused=refused)]))
 
     def expect(self, pick: Callable[[work.WorkRequest], M | None]) -> M:
         """Wait for the first frame from which something can be picked."""
@@ -197,7 +204,8 @@ class FakeSidecar:
         if self.hello_refused:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "staged")
         conversation = Conversation()
-        conversation.hello = (await anext(aiter(requests))).hello
+        conversation.first = await anext(aiter(requests))
+        conversation.hello, conversation.peer = conversation.first.hello, context.peer()
         self.conversations.put(conversation)
         listening = asyncio.create_task(_listen(requests, conversation))
         try:

@@ -2,16 +2,18 @@
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import grpc
 import pytest
 
-from sidecar.client import FinalError, RetryError, Run, RunCancelledError, Worker
+from sidecar.client import FinalError, RetryError, Run, RunCancelledError, Worker, settling
+from sidecar.client.retrying import Backoff
 from sidecar.v1 import worker_service_pb2 as work
 from tests.client.conftest import Serve
-from tests.client.fake import Conversation, FakeSidecar, lease, ref
+from tests.client.fake import WAIT, Conversation, FakeSidecar, lease, ref
 
 
 class OddError(BaseException):
@@ -253,3 +255,88 @@ def test_a_refused_rich_settlement_is_followed_by_a_minimal_one_only_once(
     again = fake.conversation()
     assert list(again.hello.held) == []
     again.welcome()
+
+
+def test_a_fault_of_the_sidecar_is_waited_out_a_few_times(fake: FakeSidecar, serve: Serve) -> None:
+    sidecar, first = unanswered(fake, serve)
+    for _ in range(3):
+        sidecar.refuse(first, grpc.StatusCode.INTERNAL, "INTERNAL")
+        assert sidecar.settlement() == first
+    sidecar.settle(first)
+
+
+def test_a_lasting_fault_ends_in_a_minimal_settlement(
+    fake: FakeSidecar, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "MAX_FAULTS", 2)
+    sidecar, first = unanswered(fake, serve)
+    for _ in range(2):
+        sidecar.refuse(first, grpc.StatusCode.INTERNAL, "INTERNAL")
+        assert sidecar.settlement() == first
+    sidecar.refuse(first, grpc.StatusCode.INTERNAL, "INTERNAL")
+    minimal = sidecar.settlement()
+    assert minimal.succeeded == work.Succeeded(output_missing=True)
+    sidecar.settle(minimal)
+
+
+def stepping(fake: FakeSidecar, serve: Serve, go: threading.Event) -> Conversation:
+    worker = Worker(fake.target)
+
+    @worker.workflow("work")
+    def handler(run: Run) -> None:
+        with run.step("one"):
+            pass
+        go.wait(WAIT)
+
+    serve(worker)
+    sidecar = fake.conversation()
+    sidecar.welcome()
+    sidecar.deliver(lease("e"))
+    sidecar.expect(completed)
+    return sidecar
+
+
+def completed(frame: work.WorkRequest) -> work.WorkRequest | None:
+    return frame if any(s.phase == work.STEP_PHASE_COMPLETED for s in frame.steps) else None
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL])
+def test_a_step_that_was_not_taken_is_repeated_while_the_handler_runs(
+    fake: FakeSidecar, serve: Serve, code: grpc.StatusCode
+) -> None:
+    go = threading.Event()
+    sidecar = stepping(fake, serve, go)
+    for _ in range(2):
+        sidecar.refuse_lease(ref("e"), code, code.name)
+        again = sidecar.expect(completed)
+        assert [(s.sequence, s.name) for s in again.steps] == [(1, "one")]
+    go.set()
+    sidecar.settle(sidecar.settlement())
+
+
+def test_a_repeated_settlement_brings_its_steps_along(fake: FakeSidecar, serve: Serve) -> None:
+    go = threading.Event()
+    go.set()
+    sidecar = stepping(fake, serve, go)
+    first = sidecar.settlement()
+    sidecar.refuse_lease(ref("e"), grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    sidecar.refuse(first, grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    again = sidecar.expect(lambda f: f if f.settlements else None)
+    assert [s.phase for s in again.steps] == [work.STEP_PHASE_COMPLETED]
+    assert list(again.settlements) == [first]
+    sidecar.settle(first)
+
+
+def test_a_handler_that_ends_while_its_steps_wait_says_them_before_its_settlement(
+    fake: FakeSidecar, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backoff, "next", lambda *_: 60.0)
+    go = threading.Event()
+    sidecar = stepping(fake, serve, go)
+    sidecar.refuse_lease(ref("e"), grpc.StatusCode.UNAVAILABLE, "OVERLOADED")
+    sidecar.deliver(lease("other", "unknown"))
+    sidecar.expect(lambda f: list(f.releases) or None)
+    go.set()
+    last = sidecar.expect(lambda f: f if f.settlements else None)
+    assert [s.phase for s in last.steps] == [work.STEP_PHASE_COMPLETED]
+    sidecar.settle(last.settlements[0])

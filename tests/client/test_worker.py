@@ -1,6 +1,7 @@
 """A worker's life: what it says of itself, its slots, its drains, and handlers of every shape."""
 
 import asyncio
+import collections.abc
 import functools
 import os
 import queue
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 
+import grpc
 import pytest
 
 from sidecar.client import InvalidArgumentError, Run, Worker
@@ -161,6 +163,95 @@ def test_leaving_finishes_what_runs_and_gives_back_the_rest(fake: FakeSidecar) -
         sidecar.settle(sidecar.settlement())
 
     assert asyncio.run(work_a_while()) == ["e"]
+
+
+def test_a_worker_that_leaves_says_so_at_once_and_again_after_a_reconnect(fake: FakeSidecar) -> None:
+    async def leave() -> None:
+        begun, go = asyncio.Event(), asyncio.Event()
+        worker = Worker(fake.target, concurrency=5)
+
+        @worker.workflow("work")
+        async def handler() -> None:
+            begun.set()
+            await go.wait()
+
+        async with worker:
+            sidecar = await asyncio.to_thread(fake.conversation)
+            sidecar.welcome()
+            sidecar.deliver(lease("e"))
+            await begun.wait()
+            loop = asyncio.get_running_loop()
+            watching = asyncio.create_task(
+                asyncio.to_thread(see_out, sidecar, lambda: loop.call_soon_threadsafe(go.set))
+            )
+        await watching
+
+    def see_out(sidecar: Conversation, let_go: collections.abc.Callable[[], object]) -> None:
+        frame = sidecar.expect(lambda f: f if f.draining else None)
+        assert (frame.credits, list(frame.settlements)) == (0, [])
+        sidecar.cut()
+        again = fake.conversation()
+        assert (again.first.draining, again.hello.credits, list(again.hello.held)) == (True, 0, [ref("e")])
+        again.welcome()
+        let_go()
+        again.settle(again.settlement())
+
+    asyncio.run(leave())
+
+
+def test_a_silent_connection_is_replaced_and_the_new_one_names_what_is_held(
+    fake: FakeSidecar, serve: Serve
+) -> None:
+    worker, go = Worker(fake.target), threading.Event()
+    worker.workflow("work")(lambda: go.wait(WAIT))
+    serve(worker)
+    sidecar = fake.conversation()
+    sidecar.welcome(ttl=0.9)
+    sidecar.deliver(lease("e"))
+    again = fake.conversation()
+    assert list(again.hello.held) == [ref("e")]
+    assert again.peer != sidecar.peer
+    again.welcome()
+    go.set()
+    again.settle(again.settlement())
+
+
+def test_a_connection_on_which_renewals_come_is_kept(fake: FakeSidecar, serve: Serve) -> None:
+    worker, go = Worker(fake.target), threading.Event()
+    worker.workflow("work")(lambda: go.wait(WAIT))
+    serve(worker)
+    sidecar = fake.conversation()
+    sidecar.welcome(ttl=0.9)
+    sidecar.deliver(lease("e"))
+    for _ in range(6):
+        sidecar.expect(lambda f: list(f.heartbeats) or None)
+        sidecar.say(work.WorkResponse(renewals=[work.Renewal(lease=ref("e"))]))
+    assert fake.conversations.empty()
+    go.set()
+    sidecar.settle(sidecar.settlement())
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"),
+        (grpc.StatusCode.UNAVAILABLE, "OVERLOADED"),
+        (grpc.StatusCode.INTERNAL, "INTERNAL"),
+    ],
+)
+def test_a_release_that_was_not_taken_is_repeated(
+    fake: FakeSidecar, serve: Serve, code: grpc.StatusCode, reason: str
+) -> None:
+    worker = Worker(fake.target)
+    worker.workflow("work")(lambda: None)
+    serve(worker)
+    sidecar = fake.conversation()
+    sidecar.welcome()
+    sidecar.deliver(lease("e", "other"))
+    for _ in range(3):
+        assert sidecar.expect(lambda f: list(f.releases) or None) == [work.ReleaseLease(lease=ref("e"))]
+        sidecar.refuse_lease(ref("e"), code, reason)
+    sidecar.expect(lambda f: list(f.releases) or None)
 
 
 def test_past_the_grace_handlers_are_told_to_stop(fake: FakeSidecar) -> None:
