@@ -1,6 +1,6 @@
 """The delivery of one claim: sends it, splits what is refused, and decides what becomes of each row."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +9,7 @@ import structlog
 from sidecar import failpoints
 from sidecar.core.commands import Parcel, Stamp
 from sidecar.telemetry.answers import Answer, Blocked, Later, Refused, Taken
+from sidecar.telemetry.suspects import Suspects, cut
 
 DELIVERED = "delivered"
 REJECTED = "rejected"
@@ -16,6 +17,8 @@ DEAD_LETTERED = "dead_lettered"
 PENDING = "pending"
 
 SINGLES_IN_A_ROW = 3
+
+_SUSPECTS_AT_ONCE = SINGLES_IN_A_ROW - 1
 
 _MAX_MESSAGES = 64
 _MAX_DETAIL = 500
@@ -30,6 +33,7 @@ class Trust:
     proven: bool = False
     singles: int = 0
     told: set[str] = field(default_factory=set)
+    suspects: Suspects = field(default_factory=Suspects)
 
     def succeeded(self) -> None:
         """Note that a request was taken."""
@@ -51,7 +55,10 @@ class Trust:
 
 
 class Delivery:
-    """Rows on their way. After `run`, or wherever it was interrupted, `stamps` says what to record."""
+    """Rows on their way. After `run`, or wherever it was interrupted, `stamps` says what to record.
+
+    Rows that were refused while nothing else was taken go last, a few after each request that is taken.
+    """
 
     def __init__(
         self, parcels: Sequence[Parcel], send: Callable[[bytes], Awaitable[Answer]], trust: Trust
@@ -59,7 +66,9 @@ class Delivery:
         self._send = send
         self._trust = trust
         self._undecided = {parcel.outbox_id: parcel for parcel in parcels}
-        self._stack: list[list[Parcel]] = [list(parcels)]
+        clean, suspects = trust.suspects.part(parcels)
+        self._waiting = deque(suspects)
+        self._stack = cut(clean, 1 + len(suspects) // _SUSPECTS_AT_ONCE)[::-1]
         self._doubtful: list[tuple[Parcel, str]] = []
         self._decided: list[Stamp] = []
         self.tally: Counter[str] = Counter()
@@ -71,13 +80,17 @@ class Delivery:
 
     async def run(self) -> Later | Blocked | None:
         """Deliver all rows; return why not, if something stood in the way."""
-        while self._stack:
-            batch = self._stack.pop()
+        while batch := self._next():
             failpoints.hit("outbox.before_send")
             halt = self._settle(batch, await self._send(b"".join(parcel.body for parcel in batch)))
             if halt is not None:
                 return halt
         return self._nothing_taken() if self._doubtful else None
+
+    def _next(self) -> list[Parcel] | None:
+        if self._stack:
+            return self._stack.pop()
+        return [self._waiting.popleft()] if self._waiting else None
 
     def _settle(self, batch: list[Parcel], answer: Answer) -> Later | Blocked | None:
         match answer:
@@ -91,7 +104,7 @@ class Delivery:
 
     def _taken(self, batch: Sequence[Parcel], answer: Taken) -> None:
         self._trust.succeeded()
-        self._retry_doubtful()
+        self._retry_a_few()
         spans = sum(parcel.spans for parcel in batch)
         rejected = min(answer.rejected, spans)
         if answer.message and self._trust.is_news(answer.message):
@@ -108,6 +121,7 @@ class Delivery:
         if self._trust.proven:
             return self._dead_letter(batch[0], answer.reason)
         self._doubtful.append((batch[0], answer.reason))
+        self._trust.suspects.add(batch[0])
         return self._nothing_taken() if len(self._doubtful) >= SINGLES_IN_A_ROW else None
 
     def _dead_letter(self, parcel: Parcel, reason: str) -> Blocked | None:
@@ -118,9 +132,12 @@ class Delivery:
             return Blocked(f"{SINGLES_IN_A_ROW} rows in a row were refused: {reason}")
         return None
 
-    def _retry_doubtful(self) -> None:
-        self._stack += ([parcel] for parcel, _ in self._doubtful)
+    def _retry_a_few(self) -> None:
+        """Try suspects again, fewer than would cost the trust that a success has just given."""
+        self._waiting.extend(parcel for parcel, _ in self._doubtful)
         self._doubtful.clear()
+        for _ in range(min(_SUSPECTS_AT_ONCE, len(self._waiting))):
+            self._stack.append([self._waiting.popleft()])
 
     def _nothing_taken(self) -> Blocked:
         return Blocked(f"nothing was taken yet, and this was refused: {self._doubtful[-1][1]}")
@@ -128,5 +145,6 @@ class Delivery:
     def _decide(self, parcel: Parcel, state: str, detail: str = "", rejected: int = 0) -> None:
         # The collector does not say which spans it rejected, so a row's count is an upper bound.
         del self._undecided[parcel.outbox_id]
+        self._trust.suspects.clear_of(parcel)
         count = min(rejected, parcel.spans)
         self._decided.append(Stamp(parcel.outbox_id, state, count, detail[:_MAX_DETAIL]))

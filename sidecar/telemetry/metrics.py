@@ -21,6 +21,7 @@ from sidecar.core.model import Attributes, Execution
 from sidecar.core.ports import Clock, Gauges
 from sidecar.telemetry.bounded import Bounded
 from sidecar.telemetry.destination import Destination
+from sidecar.telemetry.guarded import Guarded, guarded
 from sidecar.telemetry.levels import Levels
 from sidecar.telemetry.otlp_client import credentials
 from sidecar.telemetry.resource import product_version
@@ -40,7 +41,7 @@ _OUTCOMES = {
 """Those that `core.ports.Meter.exported` may be told."""
 
 
-class OtlpMeter:
+class OtlpMeter(Guarded):
     """Implements `core.ports.Meter`; its instruments come from the table of conventions.
 
     Raises:
@@ -55,6 +56,7 @@ class OtlpMeter:
         reader: MetricReader | None = None,
     ) -> None:
         """Export as the settings say, or let `reader` collect."""
+        super().__init__()
         self._provider = _provider(resource, reader or _reader(settings))
         self._levels = Levels(clock)
         self._counters: dict[str, Counter] = {}
@@ -62,6 +64,7 @@ class OtlpMeter:
         self._workflow, self._error_type, self._method = Bounded(), Bounded(), Bounded()
         self._make_instruments()
 
+    @guarded
     def settled(self, execution: Execution) -> None:
         """Count one terminal execution and its duration."""
         record = execution.terminal
@@ -76,20 +79,24 @@ class OtlpMeter:
         seconds = max(0, record.finalized_at - execution.accepted_at) / _NANOS
         self._histograms[names.EXECUTION_DURATION].record(seconds, attributes)
 
+    @guarded
     def conflicts(self, count: int) -> None:
         """Count settlements that lost."""
         self._counters[names.FINALIZATION_CONFLICTS].add(count)
 
+    @guarded
     def committed(self, commands: int, seconds: float) -> None:
         """Record one commit's size and duration."""
         self._histograms[names.COMMIT_SIZE].record(commands)
         self._histograms[names.COMMIT_DURATION].record(max(0.0, seconds))
 
+    @guarded
     def exported(self, outcome: str, spans: int) -> None:
         """Count spans by what became of them: delivered, rejected, dead_lettered."""
         if spans > 0:
             self._counters[_OUTCOMES[outcome]].add(spans)
 
+    @guarded
     def called(self, method: str, status: str, seconds: float) -> None:
         """Record one call to the sidecar: `package.Service/Method` and the name of its status."""
         attributes = {

@@ -5,6 +5,7 @@ import logging
 import structlog
 
 from sidecar.core.model import Execution
+from sidecar.telemetry.guarded import guarded
 from sidecar.telemetry.metrics import OtlpMeter
 
 _log = structlog.get_logger("sidecar.execution")
@@ -13,6 +14,7 @@ _log = structlog.get_logger("sidecar.execution")
 class Observer(OtlpMeter):
     """The meter of the house; what did not succeed is logged at `info`, what did at `debug`."""
 
+    @guarded
     def settled(self, execution: Execution) -> None:
         """Count one terminal execution, and log it."""
         super().settled(execution)

@@ -117,8 +117,9 @@ class Relay:
 
     async def _exchange(self) -> tuple[Parcel, ...]:
         """Hand in the last round's stamps and claim the next rows: together, so in one commit."""
+        claim = self._trust.suspects.widened(self._claim)
         handed, claimed = await asyncio.gather(
-            self._hand_in(), self._ledger.submit(self._claim), return_exceptions=True
+            self._hand_in(), self._ledger.submit(claim), return_exceptions=True
         )
         if isinstance(claimed, BaseException):
             raise claimed

@@ -381,3 +381,18 @@ def test_work_enqueued_by_a_handler_is_its_child_and_its_context_goes_on_verbati
     for item in (child, other):
         assert (item.carrier.tracestate, item.carrier.baggage) == (carrier.tracestate, carrier.baggage)
     assert seen == [{"k": "v", "tenant": "a b"}]
+
+
+def test_a_cancellation_in_the_frame_of_its_lease_is_heard(fake: FakeSidecar, serve: Serve) -> None:
+    worker = Worker(fake.target)
+
+    @worker.workflow("work")
+    async def handler() -> None:
+        await asyncio.Event().wait()
+
+    serve(worker)
+    sidecar = fake.conversation()
+    sidecar.welcome()
+    signal = work.CancelSignal(lease=ref("e"), reason="enough")
+    sidecar.say(work.WorkResponse(leases=[lease("e")], cancels=[signal]))
+    assert finish(sidecar).cancelled.reason == "enough"

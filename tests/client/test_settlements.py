@@ -316,8 +316,8 @@ def test_a_step_that_was_not_taken_is_repeated_while_the_handler_runs(
 
 def test_a_repeated_settlement_brings_its_steps_along(fake: FakeSidecar, serve: Serve) -> None:
     go = threading.Event()
-    go.set()
     sidecar = stepping(fake, serve, go)
+    go.set()
     first = sidecar.settlement()
     sidecar.refuse_lease(ref("e"), grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
     sidecar.refuse(first, grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 
+import pytest
+import structlog
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, Metric, NumberDataPoint
 
 from sidecar.conventions import names
@@ -11,6 +14,7 @@ from sidecar.core.lifecycle import State
 from sidecar.core.model import Anchor, Correlation, Execution, Failure, Path, Recording, TerminalRecord, Terms
 from sidecar.core.ports import Gauges
 from sidecar.telemetry.metrics import OtlpMeter
+from sidecar.telemetry.observer import Observer
 from sidecar.telemetry.settings import read_settings
 from tests.services.sink import Sink
 from tests.telemetry.samples import OWN, T0
@@ -159,3 +163,32 @@ def test_disabled_or_unexported_metrics_cost_nothing(sink: Sink) -> None:
         record_everything(meter)
         meter.close()
     assert sink.requests == []
+
+
+def test_what_cannot_be_recorded_is_counted_and_told_once_and_disturbs_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    observer = Observer(read_settings({}), OWN, StillClock(), InMemoryMetricReader())
+    monkeypatch.setattr(observer, "_histograms", {})
+    monkeypatch.setattr(observer, "_counters", {})
+    with structlog.testing.capture_logs() as lines:
+        observer.settled(ended())
+        observer.settled(ended())
+        observer.conflicts(1)
+        observer.committed(1, 0.1)
+        observer.exported("lost", 1)
+        observer.called("p.S/M", "OK", 0.1)
+    failed = [line["what"] for line in lines if line["event"] == "telemetry.not_recorded"]
+    assert failed == ["settled", "conflicts", "committed", "exported", "called"]
+    assert observer.unrecorded == 6
+
+
+def test_a_log_that_fails_disturbs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("no room left")
+
+    observer = Observer(read_settings({}), OWN, StillClock(), InMemoryMetricReader())
+    monkeypatch.setattr("sidecar.telemetry.observer._log", SimpleNamespace(log=broken))
+    monkeypatch.setattr("sidecar.telemetry.guarded._log", SimpleNamespace(exception=broken))
+    observer.settled(ended())
+    assert observer.unrecorded == 1

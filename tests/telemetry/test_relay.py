@@ -19,6 +19,7 @@ from sidecar.telemetry.destination import Destination
 from sidecar.telemetry.environment import TelemetrySettingError
 from sidecar.telemetry.otlp_client import OtlpClient
 from sidecar.telemetry.relay_status import Pace, RelayState
+from sidecar.telemetry.stranded import warn_of_stranded
 from tests.services.answers import Answer, Code, Hang, Ok, Partial, Reset
 from tests.services.received import Request
 from tests.services.sink import Sink
@@ -266,6 +267,73 @@ def test_three_singles_in_a_row_pause_and_the_rest_is_kept(tmp_path: Path, sink:
     at_work(tmp_path, sink, scenario)
 
 
+@pytest.mark.parametrize("poisoned", [3, 7])
+def test_poison_at_the_head_does_not_stop_what_is_behind(tmp_path: Path, sink: Sink, poisoned: int) -> None:
+    sink.answer(refusing("poison"))
+
+    async def scenario(office: PostOffice) -> None:
+        bad = await office.put(poisoned, mark="poison")
+        good = await office.put(37)
+        office.open_relay()
+        await office.until_exported(delivered=37, dead_lettered=poisoned)
+        assert await office.states(good) == ["delivered"] * 37
+        assert await office.states(bad) == ["dead_lettered"] * poisoned
+
+    at_work(tmp_path, sink, scenario)
+    assert all(len(copies) == 1 for copies in sink.by_span_id().values())
+
+
+def test_poison_in_a_row_after_a_success_does_not_stop_what_is_behind(tmp_path: Path, sink: Sink) -> None:
+    sink.answer(refusing("poison"))
+
+    async def scenario(office: PostOffice) -> None:
+        good = await office.put(1)
+        office.open_relay()
+        await office.until_exported(delivered=1)
+        bad = await office.put(10, mark="poison", together=False)
+        good += await office.put(37)
+        await office.until_exported(delivered=38, dead_lettered=10)
+        assert await office.states(good) == ["delivered"] * 38
+        assert await office.states(bad) == ["dead_lettered"] * 10
+
+    at_work(tmp_path, sink, scenario)
+
+
+def test_suspects_are_kept_while_nothing_else_is_taken_and_wait_for_what_is(
+    tmp_path: Path, sink: Sink
+) -> None:
+    sink.answer(refusing("poison"))
+
+    async def scenario(office: PostOffice) -> None:
+        bad = await office.put(7, mark="poison")
+        office.open_relay()
+        await office.until(RelayState.PAUSED)
+        for _ in range(5):
+            office.relays[0].probe()
+            await asyncio.sleep(0.03)
+        assert await office.states(bad) == ["pending"] * 7
+        await office.put(6)
+        await office.until_exported(delivered=6, dead_lettered=7)
+
+    at_work(tmp_path, sink, scenario)
+
+
+def test_a_claim_full_of_suspects_has_room_for_others(
+    tmp_path: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ClaimParcels.__init__, "__defaults__", (4, 3_670_016))
+    sink.answer(refusing("poison"))
+
+    async def scenario(office: PostOffice) -> None:
+        bad = await office.put(6, mark="poison")
+        await office.put(9)
+        office.open_relay()
+        await office.until_exported(delivered=9, dead_lettered=6)
+        assert await office.states(bad) == ["dead_lettered"] * 6
+
+    at_work(tmp_path, sink, scenario)
+
+
 @pytest.mark.parametrize(
     "code",
     [STATUS.UNAUTHENTICATED, STATUS.PERMISSION_DENIED, STATUS.UNIMPLEMENTED],
@@ -400,3 +468,16 @@ def test_the_next_start_delivers_what_the_last_one_left(tmp_path: Path, sink: Si
     asyncio.run(first())
     at_work(tmp_path, sink, second)
     assert len(sink.by_span_id()) == 3
+
+
+def test_rows_without_a_destination_are_told_of(tmp_path: Path, sink: Sink) -> None:
+    async def scenario(office: PostOffice) -> None:
+        await office.put(2)
+        assert await warn_of_stranded(office.store.ledger, ["traces", "logs"]) == ["traces"]
+        office.open_relay()
+        await office.until_exported(delivered=2)
+        assert await warn_of_stranded(office.store.ledger, ["traces", "logs"]) == []
+
+    with structlog.testing.capture_logs() as lines:
+        at_work(tmp_path, sink, scenario)
+    assert [line["signal"] for line in lines if line["event"] == "relay.no_destination"] == ["traces"]
