@@ -29,6 +29,7 @@ from sidecar.telemetry.relay import Relay
 from sidecar.telemetry.relay_status import Pace
 from sidecar.telemetry.resource import sidecar_resource, worker_resource
 from sidecar.telemetry.settings import TelemetrySettings
+from sidecar.telemetry.stranded import warn_of_stranded
 from sidecar.transport.admin_service import AdminService
 from sidecar.transport.execution_service import ExecutionService
 from sidecar.transport.interceptor import CallInterceptor
@@ -67,7 +68,8 @@ class Sidecar:
         own = sidecar_resource(telemetry.resource, self._ids.execution_id())
         self._meter = Observer(telemetry, own, self._clock)
         self._store = self._open_store(OtlpEncoder(own, telemetry.span_limits, telemetry.log_limits))
-        self._relays = self._make_relays(telemetry)
+        self._destinations = {"traces": telemetry.traces, "logs": telemetry.logs}
+        self._relays = self._make_relays()
         ledger, reader = self._store.ledger, self._store.reader
         poll = _NET if self._store.shared else None
         self._watchers = Watchers(reader, poll)
@@ -93,13 +95,12 @@ class Sidecar:
             on_error=_note,
         )
 
-    def _make_relays(self, telemetry: TelemetrySettings) -> list[Relay]:
-        wanted = (("traces", telemetry.traces), ("logs", telemetry.logs))
+    def _make_relays(self) -> list[Relay]:
         relay_id, lease = self._ids.execution_id(), self._settings.relay_lease
         pace = Pace(lease=lease, sweep=lease)
         return [
             Relay(self._store.ledger, OtlpClient(signal, to), self._meter, relay_id, self._ids.fraction, pace)
-            for signal, to in wanted
+            for signal, to in self._destinations.items()
             if to is not None
         ]
 
@@ -139,9 +140,11 @@ class Sidecar:
         """
         for notice in self._store.notices:
             _log.warning("store.notice", notice=notice)
+        ledger = self._store.ledger
         self._store.start(asyncio.get_running_loop(), self)
         if not self._store.shared:
             await self._rebase_leases()
+        await warn_of_stranded(ledger, [signal for signal, to in self._destinations.items() if to is None])
         for relay in self._relays:
             relay.start()
         self._spawn(self._reaper.run())

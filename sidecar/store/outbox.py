@@ -58,7 +58,7 @@ class Parcels:
             raise ValueError(f"an outbox row cannot be {', '.join(sorted(unknown))}")
         self._clear.write(connection, _ends(command.stamps, _CLEARED, now))
         self._keep.write(connection, _ends(command.stamps, _KEPT, now))
-        again = [s for s in command.stamps if s.state == "pending"]
+        again = sorted((s for s in command.stamps if s.state == "pending"), key=lambda s: s.outbox_id)
         self._give_back.write(connection, [(now, storable(s.detail), s.outbox_id) for s in again])
 
 
@@ -106,5 +106,5 @@ def _within(rows: Iterable[AnyRow], bounds: ClaimParcels) -> Iterator[AnyRow]:
 
 
 def _ends(stamps: Sequence[Stamp], states: Sequence[str], now: int) -> list[Values]:
-    mine = [stamp for stamp in stamps if stamp.state in states]
+    mine = sorted((s for s in stamps if s.state in states), key=lambda s: s.outbox_id)
     return [(s.state, now, s.rejected, storable(s.detail), s.outbox_id) for s in mine]

@@ -1,11 +1,11 @@
 """Writing: one guarded statement for each table; a row count that does not fit is a lost race."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, bindparam, text, update
 
-from sidecar.core.folio import Folio
+from sidecar.core.folio import Folio, StepKey
 from sidecar.core.model import Attempt, Key, Resource
 from sidecar.store.columns import Columns
 from sidecar.store.engine import Dialect
@@ -35,6 +35,9 @@ from sidecar.store.values import (
     step_end_values,
     step_values,
 )
+
+K = TypeVar("K", Key, StepKey)
+V = TypeVar("V")
 
 _IDENTITY: Columns = (*CORRELATION, *ANCHOR, *TERMS, *ACCEPTANCE)
 _FRESH = (*(c.name for c in _IDENTITY), "run_at", "state_since", "version", "due_at", "payload")
@@ -101,12 +104,9 @@ class Writer:
         self._write_executions(connection, folio, as_read)
         new = [attempt_values(key, attempt) for key, attempt in sorted(folio.new_attempts, key=_by_fence)]
         _all(connection, self._new_attempts, "attempts", new)
-        begun = [step_values(key, step) for (key, _, _), step in sorted(folio.new_steps.items(), key=_by_key)]
+        begun = [step_values(key, step) for (key, _, _), step in _sorted(folio.new_steps)]
         _all(connection, self._new_steps, "steps", begun)
-        ended = [
-            step_end_values(key, step)
-            for (key, _, _), step in sorted(folio.changed_steps.items(), key=_by_key)
-        ]
+        ended = [step_end_values(key, step) for (key, _, _), step in _sorted(folio.changed_steps)]
         _all(connection, self._end_steps, "steps", ended)
         new_keys = sorted(folio.new_keys, key=lambda k: (k.namespace, k.key))
         taken = [key_values(k, as_read.holders.get((k.namespace, k.key), "")) for k in new_keys]
@@ -115,12 +115,12 @@ class Writer:
         self._events.write(connection, sorted(map(event_values, folio.events)))
 
     def _write_executions(self, connection: Connection, folio: Folio, as_read: AsRead) -> None:
-        created = [execution for _, execution in sorted(folio.created.items(), key=_by_key)]
+        created = [execution for _, execution in _sorted(folio.created)]
         _all(connection, self._accept, "executions", [accepted(e) for e in created if is_fresh(e)])
         _all(connection, self._create, "executions", [inserted(e) for e in created if not is_fresh(e)])
         going_on: list[Values] = []
         settled: list[Values] = []
-        for key, execution in sorted(folio.changed.items(), key=_by_key):
+        for key, execution in _sorted(folio.changed):
             expected = (*key, *as_read.guards[key])
             if execution.is_terminal:
                 settled.append((*progress(execution), *outcome(execution), *expected))
@@ -135,8 +135,8 @@ class Writer:
         self._resources.write(connection, [resource_values(known[r]) for r in sorted(known)])
 
 
-def _by_key(item: tuple[Any, object]) -> Any:
-    return item[0]
+def _sorted(records: Mapping[K, V]) -> list[tuple[K, V]]:
+    return [(key, records[key]) for key in sorted(records)]
 
 
 def _by_fence(item: tuple[Key, Attempt]) -> tuple[Key, int]:

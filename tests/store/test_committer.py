@@ -1,8 +1,10 @@
 """The committer: many commands a commit, a bad one fails alone, and no answer before the commit."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import CancelledError
+from dataclasses import replace
+from typing import cast
 
 import pytest
 from sqlalchemy import Engine, event
@@ -10,40 +12,19 @@ from sqlalchemy.exc import OperationalError
 
 from sidecar import failpoints
 from sidecar.core.commands import Accept, Accepted, Claim, Command, Renew
-from sidecar.core.facts import LogFacts, SpanFacts
 from sidecar.core.lifecycle import State
-from sidecar.core.model import Resource
-from sidecar.core.ports import Encoded
 from sidecar.core.refusals import OverloadedError, StoreUnavailableError
 from tests.services.absent import or_absent
 from tests.services.postgres import Postgres
 from tests.services.postgres_programs import postgres_programs
-from tests.store.workbench import Desk, NamingEncoder, Sql, claim, draft, success
+from tests.store.held import HeldEncoder
+from tests.store.workbench import Desk, Sql, claim, draft, success
 
 OpenDesk = Callable[..., Desk]
 
 
 class StrangeCommand(Command[None]):
     """A command that no verb knows."""
-
-
-class HeldEncoder(NamingEncoder):
-    """An encoder that can hold up a commit in the middle, after its rows are read."""
-
-    def __init__(self) -> None:
-        self.entered, self.go_on = threading.Event(), threading.Event()
-        self.go_on.set()
-
-    def hold(self) -> None:
-        self.entered.clear()
-        self.go_on.clear()
-
-    def encode(
-        self, facts: Sequence[SpanFacts | LogFacts], resources: Mapping[str, Resource]
-    ) -> list[Encoded]:
-        self.entered.set()
-        assert self.go_on.wait(30)
-        return super().encode(facts, resources)
 
 
 def test_what_waited_is_committed_together(url: str, open_desk: OpenDesk) -> None:
@@ -63,12 +44,11 @@ def test_what_waited_is_committed_together(url: str, open_desk: OpenDesk) -> Non
 
 def test_one_bad_command_among_a_hundred_fails_alone(desk: Desk, sql: Sql) -> None:
     bad = draft()
-    bad.run_at = 2**70
-    bad.accepted_at = 1
+    bad.anchor = replace(bad.anchor, sampler_attributes=(("a", cast("str", object())),))
     commands = [Accept(draft()) for _ in range(99)]
-    future = desk.begin(*commands[:50], Accept(bad), *commands[50:])
-    with pytest.raises(Exception, match=r"too large|out of range"):
-        future.result(30)
+    answers = desk.each(*commands[:50], Accept(bad), *commands[50:])
+    assert [i for i, answer in enumerate(answers) if not isinstance(answer, Accepted)] == [50]
+    assert isinstance(answers[50], TypeError)
     assert sql.run("SELECT count(*) FROM executions")[0][0] == 99
     assert len(desk.errors) == 1
 
@@ -76,8 +56,9 @@ def test_one_bad_command_among_a_hundred_fails_alone(desk: Desk, sql: Sql) -> No
 def test_a_command_that_nobody_knows_fails_alone(desk: Desk) -> None:
     known, strange = desk.begin(Accept(draft())), desk.begin(StrangeCommand())
     assert not known.result(10)[0].existing
+    assert "StrangeCommand" in str(strange.result(10)[0])
     with pytest.raises(TypeError, match="StrangeCommand"):
-        strange.result(10)
+        desk.do(StrangeCommand())
 
 
 def test_a_caller_that_gave_up_has_its_command_applied_all_the_same(url: str, open_desk: OpenDesk) -> None:

@@ -12,6 +12,7 @@ from sidecar.core.commands import (
     Fault,
     LeaseRef,
     Noted,
+    Plan,
     Reap,
     Reaped,
     Release,
@@ -155,17 +156,18 @@ def test_a_repeat_within_one_commit_is_the_first_execution(desk: Desk) -> None:
 
 def test_claims_take_the_oldest_of_all_lanes_and_say_when_the_next_is_ready(desk: Desk) -> None:
     late, early, planned = draft(), draft(queue="urgent"), draft()
-    planned.run_at += 3_600 * 10**9
-    for execution in (early, late, planned):
+    planned_at = planned.run_at + 3_600 * 10**9
+    for execution in (early, late):
         desk.do(Accept(execution))
+    desk.do(Accept(planned, plan=Plan(run_at=planned_at)))
     wide = Claim("default", "w", RESOURCE, (QUEUE, "urgent"), (WORKFLOW, "other"), 2)
     claimed = desk.do(wide)
     assert [d.execution.key for d in claimed.deliveries] == [early.key, late.key]
     assert (claimed.exhausted, claimed.next_run_at) == (False, None)
     nothing = desk.do(wide)
-    assert (nothing.deliveries, nothing.exhausted, nothing.next_run_at) == ((), True, planned.run_at)
+    assert (nothing.deliveries, nothing.exhausted, nothing.next_run_at) == ((), True, planned_at)
     reader = desk.store.reader
-    assert desk.ask(reader.next_run_at("default", (QUEUE,), (WORKFLOW,))) == planned.run_at
+    assert desk.ask(reader.next_run_at("default", (QUEUE,), (WORKFLOW,))) == planned_at
 
 
 def test_claims_of_one_commit_share_what_is_ready_and_see_what_it_accepted(desk: Desk) -> None:
