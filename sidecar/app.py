@@ -144,7 +144,8 @@ class Sidecar:
         self._store.start(asyncio.get_running_loop(), self)
         if not self._store.shared:
             await self._rebase_leases()
-        await warn_of_stranded(ledger, [signal for signal, to in self._destinations.items() if to is None])
+        with contextlib.suppress(StoreUnavailableError):
+            await warn_of_stranded(ledger, [s for s, to in self._destinations.items() if to is None])
         for relay in self._relays:
             relay.start()
         self._spawn(self._reaper.run())

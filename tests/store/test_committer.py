@@ -83,6 +83,7 @@ def test_closing_commits_what_was_handed_in_and_takes_nothing_more(url: str, ope
     encoder.hold()
     handed_in = [desk.begin(Accept(draft())) for _ in range(3)]
     assert encoder.entered.wait(10)
+    desk.ask(desk.store.reader.lease_now())
     closing = threading.Thread(target=desk.store.ledger.close)
     closing.start()
     encoder.go_on.set()

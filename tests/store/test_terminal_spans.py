@@ -37,7 +37,7 @@ def test_however_an_execution_ends_its_terminal_span_is_stored_exactly_once(
 ) -> None:
     desk = open_desk(url, encoder=OtlpEncoder(OWN))
     commands = rivals(desk, 120)
-    random.Random(7).shuffle(commands)  # noqa: S311
+    random.Random(7).shuffle(commands)
     pending = [desk.begin(*commands[start : start + 3]) for start in range(0, len(commands), 3)]
     assert not any(isinstance(answer, Exception) for future in pending for answer in future.result(30))
     desk.each(*(Cancel(e.key, "", timedelta()) for e in desk.ask(desk.store.reader.running())))
