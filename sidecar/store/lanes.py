@@ -41,23 +41,20 @@ SELECT min((
   WHERE {lane} AND executions.run_at > :now
   ORDER BY executions.run_at LIMIT 1))
 FROM json_each(:lanes) AS lane"""
-# Rows are compared as wholes: by equal columns PostgreSQL, before it has statistics, takes another
-# index that begins with the namespace, and reads all of that.
 _POSTGRES_READY = """\
 SELECT executions_found.run_at, executions_found.execution_id, executions_found.size
 FROM jsonb_array_elements(CAST(:lanes AS JSONB)) AS lane(value) CROSS JOIN LATERAL (
   SELECT executions.run_at, executions.execution_id, octet_length(executions.payload) AS size FROM executions
-  WHERE {queued} AND ({columns}) >= ({lane}) AND ({columns}, executions.run_at) <= ({lane}, :now)
-  ORDER BY {columns}, executions.run_at, executions.execution_id LIMIT :most
+  WHERE {lane} AND executions.run_at <= :now
+  ORDER BY executions.run_at, executions.execution_id LIMIT :most
   FOR UPDATE SKIP LOCKED) AS executions_found
 ORDER BY executions_found.run_at, executions_found.execution_id LIMIT :most"""
 _POSTGRES_LATER = """\
 SELECT min((
   SELECT executions.run_at FROM executions
-  WHERE {queued} AND ({columns}) <= ({lane}) AND ({columns}, executions.run_at) > ({lane}, :now)
-  ORDER BY {columns}, executions.run_at LIMIT 1))
+  WHERE {lane} AND executions.run_at > :now
+  ORDER BY executions.run_at LIMIT 1))
 FROM jsonb_array_elements(CAST(:lanes AS JSONB)) AS lane(value)"""
-_QUEUED = f"executions.{QUEUED} AND executions.dispatch = 'managed'"
 
 
 class Queue:
@@ -65,9 +62,10 @@ class Queue:
 
     def __init__(self, dialect: Dialect) -> None:
         is_postgres = dialect.writer.dialect.name == "postgresql"
-        ready, later = _postgres() if is_postgres else _sqlite()
-        self._ready = Prepared(dialect, text(ready), ["lanes", "now", "most", "most"])
-        self._later = Prepared(dialect, text(later), ["now", "lanes"])
+        ready, later = (_POSTGRES_READY, _POSTGRES_LATER) if is_postgres else (_SQLITE_READY, _SQLITE_LATER)
+        lane = _lane("lane.value ->> {}" if is_postgres else "json_extract(lane.value, '$[{}]')")
+        self._ready = Prepared(dialect, text(ready.format(lane=lane)), ["lanes", "now", "most", "most"])
+        self._later = Prepared(dialect, text(later.format(lane=lane)), ["now", "lanes"])
 
     def ready(self, connection: Connection, now: int, lanes: Lanes, most: int) -> Sequence[AnyRow]:
         """Lock what is ready and return run time, execution id and bytes of payload, oldest first."""
@@ -79,16 +77,6 @@ class Queue:
         return found
 
 
-def _sqlite() -> tuple[str, str]:
-    same = [f"executions.{name} = json_extract(lane.value, '$[{i}]')" for i, name in enumerate(_LANE)]
-    lane = " AND ".join((_QUEUED, *same))
-    return _SQLITE_READY.format(lane=lane), _SQLITE_LATER.format(lane=lane)
-
-
-def _postgres() -> tuple[str, str]:
-    parts = {
-        "queued": _QUEUED,
-        "columns": ", ".join(f"executions.{name}" for name in _LANE),
-        "lane": ", ".join(f"lane.value ->> {i}" for i in range(len(_LANE))),
-    }
-    return _POSTGRES_READY.format(**parts), _POSTGRES_LATER.format(**parts)
+def _lane(part: str) -> str:
+    same = [f"executions.{name} = {part.format(i)}" for i, name in enumerate(_LANE)]
+    return " AND ".join((f"executions.{QUEUED}", *same, "executions.dispatch = 'managed'"))

@@ -17,7 +17,7 @@ MAX_DURATION = timedelta(days=3_650)
 _ID = re.compile(r"[!-~]+")
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
 _NANOS = 1_000_000_000
-_LAST_SECOND = 7_258_118_400
+_LAST_SECOND = 3_976_214_400
 
 
 def refuse(name: str, value: object, problem: str) -> NoReturn:
@@ -80,7 +80,7 @@ def instant(parent: Message, field: str, name: str) -> int | None:
         return None
     value: Timestamp = getattr(parent, field)
     if not (0 <= value.seconds < _LAST_SECOND and 0 <= value.nanos < _NANOS):
-        refuse(name, f"{value.seconds}s {value.nanos}ns", "must be between 1970 and 2200")
+        refuse(name, f"{value.seconds}s {value.nanos}ns", "must be between 1970 and 2095")
     return value.seconds * _NANOS + value.nanos
 
 

@@ -88,7 +88,7 @@ def test_too_many_lanes_are_refused(wire: Wire) -> None:
 
 def test_a_bad_time_among_many_fails_alone(wire: Wire) -> None:
     items = [wire.item(execution_id=f"e{n}") for n in range(3)]
-    items[1].run_at.FromSeconds(7_258_118_399)
+    items[1].run_at.FromSeconds(3_976_214_399)
     items[1].deadlines.in_queue.FromSeconds(315_000_000)
     request = api.EnqueueExecutionsRequest(namespace=wire.namespace, items=items)
     results = wire.executions.EnqueueExecutions(request, timeout=PATIENCE).results

@@ -43,7 +43,6 @@ def test_however_an_execution_ends_its_terminal_span_is_stored_exactly_once(
     desk.each(*(Cancel(e.key, "", timedelta()) for e in desk.ask(desk.store.reader.running())))
     ended = all_of(desk, sql_of(url))
     found = stored_spans(sql_of(url))
-    assert {e.is_terminal for e in ended} <= {True, False}
     for execution in ended:
         anchor = execution.anchor
         expected = (int(execution.is_terminal), 1)
