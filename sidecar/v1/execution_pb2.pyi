@@ -441,7 +441,9 @@ Global___Execution: _TypeAlias = Execution  # noqa: Y015
 
 @_typing.final
 class CurrentExecution(_message.Message):
-    """Detail of ALREADY_FINALIZED and LEASE_LOST errors: the record as it stands."""
+    """Detail of ALREADY_FINALIZED and LEASE_LOST errors: the record as it stands, its texts cut short and an
+    output over 1 KiB left out, as details travel in metadata. GetExecution has the whole record.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -502,7 +504,7 @@ class Refusal(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
     def execution(self) -> Global___Execution:
-        """The record as it stands, where there is one to show."""
+        """The record as it stands, in short as in CurrentExecution, where there is one to show."""
 
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:

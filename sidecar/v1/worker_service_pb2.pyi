@@ -562,7 +562,7 @@ class SettlementResult(_message.Message):
     def lease(self) -> Global___LeaseRef: ...
     @_builtins.property
     def settled(self) -> _execution_pb2.Execution:
-        """The execution as it stands: settled, or queued again for a retry."""
+        """The execution as it stands, in short: settled, or queued again for a retry."""
 
     @_builtins.property
     def refused(self) -> _execution_pb2.Refusal: ...
