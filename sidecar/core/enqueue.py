@@ -11,10 +11,10 @@ from sidecar.conventions.carrier import Carrier
 from sidecar.conventions.trace_context import parse
 from sidecar.core.admission import AdmissionLimits, admit
 from sidecar.core.commands import Accept, Accepted, Plan
-from sidecar.core.dispatch import Lane
 from sidecar.core.model import Anchor, Correlation, Execution, RetryPolicy, Source, Terms
 from sidecar.core.ports import Clock, Ids, Ledger, Sampler
 from sidecar.core.refusals import Refused, refused_by
+from sidecar.core.sessions import Lane
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from sidecar.core.commands import (
     Settle,
     Success,
 )
-from sidecar.core.dispatch import Session, Sink
 from sidecar.core.model import Failure, Resource
+from sidecar.core.sessions import Session, Sink
 from sidecar.transport.fields import (
     bounded_int,
     duration,

@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from sidecar.core.commands import Command, Delivery, Noted, Released, Renewed, Settled
-from sidecar.core.dispatch import Dispatcher, Session
+from sidecar.core.dispatch import Dispatcher
 from sidecar.core.model import Execution
 from sidecar.core.ports import Ledger
 from sidecar.core.refusals import RefusalError, Refused, StoreUnavailableError, refused_by
+from sidecar.core.sessions import Session
 from sidecar.transport import leases, responses
 from sidecar.transport.errors import refusal
 from sidecar.transport.fields import bounded_int, refuse

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from sidecar.core.commands import Accept, Claim, Command, Delivery, Plan
-from sidecar.core.dispatch import Dispatcher, Session
+from sidecar.core.dispatch import Dispatcher
 from sidecar.core.folio import Limits
 from sidecar.core.lifecycle import State
 from sidecar.core.model import Execution
+from sidecar.core.sessions import Session
 from sidecar.store.open import Store, open_store
 from tests.store.workbench import QUEUE, RESOURCE, WORKFLOW, Counted, HandClock, NamingEncoder, Notes, draft
 
