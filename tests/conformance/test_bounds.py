@@ -12,6 +12,7 @@ from sidecar.v1 import execution_pb2 as pb
 from sidecar.v1 import execution_service_pb2 as api
 from sidecar.v1 import worker_service_pb2 as work
 from tests.conftest import StartSidecar
+from tests.services.loopback import await_condition
 from tests.wire import PATIENCE, Wire, detail, reason_of, settlement
 
 MEGABYTE = bytes(1_000_000)
@@ -69,7 +70,9 @@ def test_a_page_of_large_records_fits_a_message(wire: Wire) -> None:
 def test_a_worker_that_leaves_draws_no_more_leases(wire: Wire) -> None:
     """A rolling deploy burns nobody's attempts."""
     with wire.worker(credits=50) as leaving:
-        leaving.send(draining=True)
+        # The refusal of the heartbeat says that the frame was taken.
+        leaving.send(draining=True, heartbeats=[work.Heartbeat(lease=work.LeaseRef())])
+        leaving.until(lambda heard: heard.refused, "the frame's answer")
         wire.enqueue(execution_id="mine")
         with wire.worker() as staying:
             lease = staying.lease()
@@ -122,12 +125,17 @@ def test_what_a_gone_worker_never_read_is_given_back(start_sidecar: StartSidecar
     deaf = wire.worker(credits=12)
     deaf.read_no_more()
     deaf.open()
+    await_condition(lambda: running(wire) == 12, "everything is leased to the deaf worker", PATIENCE)
     with wire.worker(credits=12, worker_id="patient") as patient:
-        while wire.get("e0").state != pb.EXECUTION_STATE_RUNNING:
-            continue
         deaf.disconnect()
         patient.until(lambda heard: heard.leases, "a lease that the deaf worker had not taken")
         assert {lease.attempt for lease in patient.heard.leases} == {1}
+
+
+def running(wire: Wire) -> int:
+    states = [pb.EXECUTION_STATE_RUNNING]
+    request = api.ListExecutionsRequest(namespace=wire.namespace, states=states)
+    return len(wire.executions.ListExecutions(request, timeout=PATIENCE).executions)
 
 
 def test_a_delay_is_at_least_a_delay(wire: Wire) -> None:
