@@ -70,6 +70,9 @@ class Postgres(Program):
 
     def kill(self) -> None:
         """SIGKILL the server and all its processes, as a lost machine would."""
+        if self.running:
+            # Stopped, it forks no further process between the look at them and the kill.
+            os.kill(self.pid, signal.SIGSTOP)
         orphans = _children(self.pid) if self.running else []
         super().kill()
         for orphan in orphans:
