@@ -1,6 +1,5 @@
 """From the core's records to the wire."""
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidecar.conventions.carrier import Carrier
@@ -148,8 +147,3 @@ def lease(delivery: Delivery) -> work.Lease:
     if delivery.deadline is not None:
         message.deadline.FromTimedelta(delivery.deadline)
     return message
-
-
-def seconds(value: float) -> Duration:
-    """Return seconds as a Duration."""
-    return Duration(seconds=int(value), nanos=int((value % 1) * _NANOS))
