@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from typing import Generic, TypeVar
 
+from sidecar.core.catalog import EMPTY, FREE, Catalog, Rule
+from sidecar.core.definitions import Definition, Kind
 from sidecar.core.model import Execution, Failure, Key, Resource
 from sidecar.core.refusals import Refused
 
@@ -49,11 +52,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Accept(Command[Accepted | Refused]):
-    """Make an execution durable, once per execution id and idempotency key."""
+    """Make an execution durable, once per execution id and idempotency key.
+
+    `refusal` is what a check before the commit found: the execution is then durable as a refused one.
+    `rule` has what has to be counted within the commit.
+    """
 
     execution: Execution
     key_ttl: timedelta = timedelta(hours=24)
-    plan: "Plan" = field(default_factory=lambda: Plan())
+    plan: Plan = field(default_factory=Plan)
+    refusal: Refused | None = None
+    rule: Rule = FREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,18 @@ class Claim(Command[Claimed]):
     queues: tuple[str, ...]
     workflows: tuple[str, ...]
     limit: int
+    catalog: Catalog = EMPTY
+    """What is looked at again before work is handed out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin(Command[Delivery | Refused]):
+    """Lease one named execution of external dispatch, which may have begun a while ago."""
+
+    key: Key
+    worker_id: str
+    resource: Resource
+    begun_ago: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,3 +298,74 @@ class StampParcels(Command[None]):
     """Turn outbox rows into receipts, or give them back; delivery clears the bytes."""
 
     stamps: tuple[Stamp, ...] = field(default=())
+
+
+class Effect(StrEnum):
+    """What an apply did to one definition."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """The definitions stand as asked; what that took, one by one."""
+
+    effects: tuple[tuple[Kind, str, Effect], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Define(Command[Defined | Refused]):
+    """Make definitions stand as given, all or none; `first` has each schedule's first occurrence."""
+
+    namespace: str
+    definitions: tuple[Definition, ...]
+    first: tuple[tuple[str, int | None], ...] = ()
+    prune: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Undefine(Command[bool]):
+    """Remove one definition; the answer says whether it was there."""
+
+    namespace: str
+    kind: Kind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """What firing did. `fired` False: the schedule had moved on since it was read."""
+
+    fired: bool
+    answer: Accepted | Refused | None = None
+    waits: bool = False
+    """By its overlap policy the occurrence waits for the former execution's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fire(Command[Fired]):
+    """Take one occurrence of a schedule: its execution and the schedule's next time in one commit.
+
+    `version` is the schedule's as it was read. `accept` None skips the occurrences up to `next_at`;
+    `skipped` counts those that pass without an execution. `beside` fires beside the timetable.
+    """
+
+    key: Key
+    version: int
+    accept: Accept | None
+    next_at: int | None
+    skipped: int = 0
+    beside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Steer(Command[bool]):
+    """Pause a schedule, or have it go on at `next_at`; the answer says whether it is there."""
+
+    key: Key
+    paused: bool
+    next_at: int | None

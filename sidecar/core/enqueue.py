@@ -17,22 +17,21 @@ from sidecar.core.refusals import Refused, refused_by
 from sidecar.core.sessions import Lane
 
 
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """Limits in time, each from the moment that its name says; None is no limit."""
-
-    in_queue: timedelta | None = None
-    attempt: timedelta | None = None
-    total: timedelta | None = None
+DEFAULT_QUEUE = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a caller asks for, already well-formed. Empty ids are filled in by the entry."""
+    """What a caller asks for, already well-formed. Empty ids are filled in by the entry.
+
+    What it leaves open (`queue` empty, `retry` None, single deadlines) the workflow's definition
+    decides, then the default. `propagation` set wins over what workflow and queue say. `rates` are
+    limits of the way in, beside theirs. `handed_in` is how long ago the caller gave it to a spool.
+    """
 
     namespace: str
     workflow_id: str
-    queue: str = "default"
+    queue: str = ""
     payload: bytes = b""
     content_type: str = ""
     execution_id: str = ""
@@ -43,12 +42,23 @@ class Request:
     source: Source = Source.WORKFLOW
     trigger_type: str = "api"
     external_id: str | None = None
+    webhook_id: str | None = None
+    path: str | None = None
+    provider: str | None = None
+    schedule_id: str | None = None
+    scheduled_for: int | None = None
+    fallback: bool = False
     carrier: Carrier = Carrier()
-    retry: RetryPolicy = RetryPolicy()
-    deadlines: Deadlines = Deadlines()
+    propagation: Propagation | None = None
+    retry: RetryPolicy | None = None
+    deadlines: Deadlines = NO_DEADLINES
     run_at: int | None = None
     run_in: timedelta | None = None
     retry_of: str | None = None
+    concurrency_key: str | None = None
+    dispatch: Dispatch = Dispatch.MANAGED
+    rates: tuple[Rate, ...] = ()
+    handed_in: timedelta = timedelta()
 
 
 class Entry:

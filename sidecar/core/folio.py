@@ -5,8 +5,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+from sidecar.core.definitions import Kind, Stored
 from sidecar.core.facts import Emission, LogFacts, SpanFacts
 from sidecar.core.model import Attempt, Event, Execution, Key, Step
+from sidecar.core.scheduling import Standing
+
+DefinitionKey = tuple[str, Kind, str]
+"""Namespace, kind and name."""
 
 StepKey = tuple[Key, int, int]
 """Execution, fence of the attempt, sequence."""
@@ -68,6 +73,9 @@ class Folio:
     steps: dict[StepKey, Step] = field(default_factory=dict)
     ended: dict[tuple[Key, int], Attempt] = field(default_factory=dict)
 
+    definitions: dict[DefinitionKey, Stored] = field(default_factory=dict)
+    standings: dict[Key, Standing] = field(default_factory=dict)
+
     created: dict[Key, Execution] = field(default_factory=dict)
     changed: dict[Key, Execution] = field(default_factory=dict)
     new_keys: list[IdempotencyKey] = field(default_factory=list)
@@ -76,6 +84,12 @@ class Folio:
     changed_steps: dict[StepKey, Step] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     emissions: list[Emission] = field(default_factory=list)
+    changed_definitions: dict[DefinitionKey, Stored] = field(default_factory=dict)
+    removed_definitions: set[DefinitionKey] = field(default_factory=set)
+    changed_standings: dict[Key, Standing] = field(default_factory=dict)
+    removed_standings: set[Key] = field(default_factory=set)
+    outcomes: list[Execution] = field(default_factory=list)
+    """What ended in this commit and was set off by a schedule, which has to learn of it."""
     conflicts: int = 0
 
     def create(self, execution: Execution) -> None:

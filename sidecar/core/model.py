@@ -69,6 +69,8 @@ class Correlation:
     schedule_id: str | None = None
     scheduled_for: int | None = None
     external_id: str | None = None
+    fallback: bool = False
+    """Ids were derived, as a legacy payload came without them."""
 
     @property
     def key(self) -> Key:
@@ -76,9 +78,46 @@ class Correlation:
         return self.namespace, self.execution_id
 
 
+class LiveParent(StrEnum):
+    """What the worker's own spans hang under while an attempt goes on."""
+
+    PROCESS = "process"
+    START = "start"
+
+
+class TerminalSpan(StrEnum):
+    """What the terminal span spans: accept to outcome, or the settlement alone."""
+
+    FULL = "full"
+    SUMMARY = "summary"
+
+
+class SettlementLogs(StrEnum):
+    """Which settlements also leave a log record."""
+
+    UNSAMPLED = "unsampled"
+    ALL = "all"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How an execution's spans are written; resolved at accept, as the reaper needs it too."""
+
+    live_parent: LiveParent = LiveParent.PROCESS
+    terminal_span: TerminalSpan = TerminalSpan.FULL
+    settlement_logs: SettlementLogs = SettlementLogs.UNSAMPLED
+
+
+PLAIN = Style()
+
+
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The execution's place in its trace; every id is allocated here before anything uses it."""
+    """The execution's place in its trace; every id is allocated here before anything uses it.
+
+    `link` is the caller's context where a new trace begins that only links to it.
+    """
 
     trace_id: str
     send_span_id: str
@@ -89,6 +128,7 @@ class Anchor:
     baggage: str
     recording: Recording
     sampler_attributes: Attributes = ()
+    link: Carrier | None = None
 
     def carrier(self, span_id: str) -> Carrier:
         """Return the headers that make `span_id` of this trace the parent."""
@@ -121,6 +161,8 @@ class Terms:
     idempotency_key: str | None = None
     retry_of: str | None = None
     dispatch: Dispatch = Dispatch.MANAGED
+    concurrency_key: str | None = None
+    style: Style = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +188,8 @@ class Attempt:
     started_at: int
     deadline_at: int | None
     former_span_id: str | None
+    live_span_id: str | None = None
+    """Of the `start` span that the worker's own spans hang under, where the workflow asks for one."""
     ended_at: int | None = None
     failure: Failure | None = None
     digest: bytes | None = None

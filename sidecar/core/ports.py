@@ -6,10 +6,12 @@ from typing import Protocol, TypeVar
 
 from sidecar.conventions.carrier import Carrier
 from sidecar.core.commands import Command, Due
+from sidecar.core.definitions import Stored
 from sidecar.core.facts import LogFacts, SpanFacts
 from sidecar.core.folio import Chance
 from sidecar.core.lifecycle import State
 from sidecar.core.model import Attempt, Attributes, Execution, Key, Recording, Resource, Step
+from sidecar.core.scheduling import Standing
 
 R = TypeVar("R")
 
@@ -83,6 +85,12 @@ class ListQuery:
     execution_ids: tuple[str, ...] = ()
     before: tuple[int, str] | None = None
     limit: int = 100
+    request_id: str | None = None
+    trace_id: str | None = None
+    idempotency_key: str | None = None
+    external_id: str | None = None
+    schedule_id: str | None = None
+    webhook_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,24 @@ class Gauges:
     oldest_outbox_at: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class DueSchedule:
+    """A schedule whose time has come, and whether the former occurrence's execution is still open."""
+
+    standing: Standing
+    occupied: bool
+
+
+class PayloadChecker(Protocol):
+    """Knows JSON Schema."""
+
+    def problem(self, schema: str, payload: bytes) -> str | None:
+        """Say where a payload does not fit a schema, None if it does."""
+
+    def schema_problem(self, schema: str) -> str | None:
+        """Say what is wrong with a schema, None if it is sound."""
+
+
 class Reader(Protocol):
     """Read-only questions to the store, each a short transaction on a reader's thread."""
 
@@ -169,6 +195,18 @@ class Reader(Protocol):
         self, namespace: str, queues: Sequence[str], workflows: Sequence[str]
     ) -> int | None:
         """Return the earliest future run time of what these could claim."""
+
+    async def definitions(self, known: int) -> tuple[int, list[Stored] | None]:
+        """Return the registry's revision, and everything that is defined if it is not the known one."""
+
+    async def standings(self, namespace: str, schedule_id: str | None) -> list[Standing]:
+        """Return where schedules stand, by id: one, or all of a namespace."""
+
+    async def due_schedules(self, now: int, limit: int) -> list[DueSchedule]:
+        """Return schedules that are not paused and whose next time is not after `now`, oldest first."""
+
+    async def next_due_at(self) -> int | None:
+        """Return the earliest next time of any schedule that is not paused."""
 
     async def trace_rows(self, key: Key) -> TraceRows | None:
         """Return what the spans of one execution are rebuilt from."""

@@ -1,6 +1,7 @@
 """Why the core says no: one closed list of reasons that every edge maps once."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 
 from sidecar.core.model import Execution
@@ -13,6 +14,30 @@ class Reason(StrEnum):
     """A field is malformed; the message names it."""
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     """The payload is over the configured limit."""
+    PAYLOAD_INVALID = "PAYLOAD_INVALID"
+    """The payload does not fit the workflow's JSON Schema."""
+    WORKFLOW_UNKNOWN = "WORKFLOW_UNKNOWN"
+    """The namespace requires registration, and the workflow is not registered."""
+    WORKFLOW_DISABLED = "WORKFLOW_DISABLED"
+    """The workflow is switched off."""
+    CALLER_NOT_ALLOWED = "CALLER_NOT_ALLOWED"
+    """The workflow may not be set off by this kind of entry."""
+    RATE_LIMITED = "RATE_LIMITED"
+    """Too many came in too short a time; repeat it after the time that is told."""
+    QUEUE_FULL = "QUEUE_FULL"
+    """As many executions wait in the queue as it may hold."""
+    CONCURRENCY_LIMIT = "CONCURRENCY_LIMIT"
+    """As many run as may at once, and the limit refuses what is beyond it."""
+    CHECK_FAILED = "CHECK_FAILED"
+    """A check before the queue could not be made; what cannot be checked is not let in."""
+    DEFINITION_CONFLICT = "DEFINITION_CONFLICT"
+    """The definition takes what another one has, such as a webhook's path."""
+    SCHEDULE_NOT_FOUND = "SCHEDULE_NOT_FOUND"
+    """No schedule has this id in this namespace."""
+    LEASED_ELSEWHERE = "LEASED_ELSEWHERE"
+    """Somebody else holds the execution's lease; the time left is in the details."""
+    NOT_EXTERNAL = "NOT_EXTERNAL"
+    """The execution's workers take it from the queue; it cannot be begun by name."""
     EXECUTION_NOT_FOUND = "EXECUTION_NOT_FOUND"
     """No execution has this id in this namespace."""
     EXECUTION_ID_CONFLICT = "EXECUTION_ID_CONFLICT"
@@ -43,6 +68,8 @@ class Refused:
     message: str
     metadata: dict[str, str] = field(default_factory=dict)
     execution: Execution | None = None
+    retry_after: timedelta | None = None
+    """When the same may be let in; None where that is not known."""
 
 
 class RefusalError(Exception):

@@ -23,13 +23,14 @@ CORRELATION: Columns = (
     *may(Text, "webhook_id", "path", "provider", "schedule_id"),
     *may(BigInteger, "scheduled_for"),
     *may(Text, "external_id"),
+    *may(Boolean, "fallback"),
 )
 ANCHOR: Columns = (
     *need(Text, "trace_id", "send_span_id", "terminal_span_id"),
     *may(Text, "parent_span_id"),
     *need(BigInteger, "flags"),
     *need(Text, "tracestate", "baggage", "recording"),
-    *may(Text, "sampler_attributes"),
+    *may(Text, "sampler_attributes", "link"),
 )
 TERMS: Columns = (
     *need(Text, "queue", "content_type", "fingerprint"),
@@ -37,6 +38,7 @@ TERMS: Columns = (
     *may(BigInteger, "attempt_timeout_us", "queue_deadline_at", "deadline_at"),
     *may(Text, "idempotency_key", "retry_of"),
     *need(Text, "dispatch"),
+    *may(Text, "concurrency_key", "style"),
 )
 ACCEPTANCE: Columns = (*need(BigInteger, "accepted_at", "sent_at"), *may(BigInteger, "send_outbox_id"))
 STANDING: Columns = (
@@ -49,7 +51,7 @@ LEASED: Columns = (
     *may(LargeBinary, "attempt_token"),
     *may(Text, "attempt_span_id", "attempt_worker_id", "attempt_resource_id"),
     *may(BigInteger, "attempt_started_at", "attempt_deadline_at"),
-    *may(Text, "attempt_former_span_id"),
+    *may(Text, "attempt_former_span_id", "attempt_live_span_id"),
     *may(BigInteger, "attempt_outbox_id"),
 )
 PROGRESS: Columns = (
@@ -113,6 +115,9 @@ def _partial(name: str, condition: str, *columns: str) -> Index:
     return Index(name, *(executions.c[c] for c in columns), sqlite_where=where, postgresql_where=where)
 
 
+_partial("executions_by_external", "external_id IS NOT NULL", "namespace", "external_id")
+_partial("executions_by_schedule", "schedule_id IS NOT NULL", "namespace", "schedule_id", "scheduled_for")
+_partial("executions_by_webhook", "webhook_id IS NOT NULL", "namespace", "webhook_id", "accepted_at")
 _partial("executions_ready", QUEUED, "namespace", "queue", "workflow_id", "run_at", "execution_id")
 _partial("executions_due", DUE, "due_at")
 _partial("executions_held", RUNNING, "namespace", "attempt_worker_id")

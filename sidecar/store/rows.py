@@ -33,7 +33,7 @@ from sidecar.store.executions import (
     STANDING,
     TERMS,
 )
-from sidecar.store.texts import attributes_from, duration_from, retry_from
+from sidecar.store.texts import attributes_from, duration_from, link_from, retry_from, style_from
 
 AnyRow = Sequence[Any]
 
@@ -97,17 +97,18 @@ def execution_of(row: AnyRow) -> Execution:
 
 def _correlation(row: AnyRow) -> Correlation:
     values = list(row)
-    values[6] = _SOURCES[row[6]]
+    values[6], values[14] = _SOURCES[row[6]], bool(row[14])
     return Correlation(*values)
 
 
 def _anchor(row: AnyRow) -> Anchor:
-    values = [*row[:7], _RECORDINGS[row[7]], attributes_from(row[8])]
+    values = [*row[:7], _RECORDINGS[row[7]], attributes_from(row[8]), link_from(row[9])]
     return Anchor(*values)
 
 
 def _terms(row: AnyRow, payload: bytes) -> Terms:
-    queue, content_type, fingerprint, retry, timeout, queue_deadline, deadline, key, retry_of, dispatch = row
+    queue, content_type, fingerprint, retry, timeout, queue_deadline, deadline, key, retry_of = row[:9]
+    dispatch, concurrency_key, style = row[9:]
     return Terms(
         queue=queue,
         payload=payload,
@@ -120,14 +121,16 @@ def _terms(row: AnyRow, payload: bytes) -> Terms:
         idempotency_key=key,
         retry_of=retry_of,
         dispatch=_DISPATCHES[dispatch],
+        concurrency_key=concurrency_key,
+        style=style_from(style),
     )
 
 
 def _leased(row: AnyRow) -> Attempt | None:
     if row[0] is None:
         return None
-    attempt = Attempt(*row[:10])
-    attempt.outbox_id = row[10]
+    attempt = Attempt(*row[:11])
+    attempt.outbox_id = row[11]
     return attempt
 
 
@@ -150,7 +153,7 @@ def _terminal(row: AnyRow) -> TerminalRecord:
 
 def attempt_of(row: AnyRow) -> Attempt:
     """Return the ended attempt of a row, which begins with its execution's key."""
-    values = [*row[2:13], _failure(row[13:16]), *row[16:]]
+    values = [*row[2:14], _failure(row[14:17]), *row[17:]]
     return Attempt(*values)
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, text
 
 from sidecar.store.engine import Dialect, UnusableStoreError
 
-HEAD = "0004"
+HEAD = "0006"
 """The version that this code reads and writes."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Index,
@@ -15,7 +16,19 @@ from sqlalchemy import (
 from sidecar.store.columns import OUTBOX_ID, PENDING, may, metadata, need, one_of
 from sidecar.store.executions import executions
 
-__all__ = ["attempts", "events", "executions", "idempotency_keys", "metadata", "outbox", "resources", "steps"]
+__all__ = [
+    "attempts",
+    "definitions",
+    "events",
+    "executions",
+    "idempotency_keys",
+    "metadata",
+    "outbox",
+    "rates",
+    "resources",
+    "schedules",
+    "steps",
+]
 
 idempotency_keys = Table(
     "idempotency_keys",
@@ -33,7 +46,7 @@ attempts = Table(
     *need(Text, "span_id", "worker_id", "resource_id"),
     *need(BigInteger, "started_at"),
     *may(BigInteger, "deadline_at"),
-    *may(Text, "former_span_id"),
+    *may(Text, "former_span_id", "live_span_id"),
     *need(BigInteger, "ended_at"),
     *may(Text, "error_type", "error_message", "error_stack"),
     *may(LargeBinary, "digest"),
@@ -66,6 +79,35 @@ resources = Table(
     metadata,
     Column("resource_id", Text, primary_key=True),
     *need(Text, "attributes", "sdk"),
+)
+definitions = Table(
+    "definitions",
+    metadata,
+    *need(Text, "namespace", "kind", "name", "body"),
+    *may(Text, "path"),
+    *need(BigInteger, "revision", "changed_at"),
+    PrimaryKeyConstraint("namespace", "kind", "name"),
+    Index("definitions_path", "path", unique=True),
+)
+schedules = Table(
+    "schedules",
+    metadata,
+    *need(Text, "namespace", "schedule_id"),
+    *may(BigInteger, "next_at"),
+    *need(Boolean, "paused"),
+    *need(BigInteger, "failures", "fired", "skipped"),
+    *may(Text, "last_error", "last_execution_id"),
+    *may(BigInteger, "last_scheduled_for"),
+    *need(BigInteger, "version"),
+    PrimaryKeyConstraint("namespace", "schedule_id"),
+    Index("schedules_due", "next_at"),
+)
+rates = Table(
+    "rates",
+    metadata,
+    *need(Text, "namespace", "scope"),
+    *need(BigInteger, "full_at"),
+    PrimaryKeyConstraint("namespace", "scope"),
 )
 outbox = Table(
     "outbox",

@@ -1,10 +1,19 @@
-"""Structured values kept as text: attributes and retry policies as JSON, and what may not stand in a text."""
+"""Structured values kept as text, and what may not stand in a text."""
 
 import json
 from datetime import timedelta
 from functools import lru_cache
 
-from sidecar.core.model import Attributes, RetryPolicy
+from sidecar.conventions.carrier import Carrier
+from sidecar.core.model import (
+    PLAIN,
+    Attributes,
+    LiveParent,
+    RetryPolicy,
+    SettlementLogs,
+    Style,
+    TerminalSpan,
+)
 
 _MICROSECOND = timedelta(microseconds=1)
 _DEFAULT_RETRY = RetryPolicy()
@@ -63,3 +72,33 @@ def retry_from(text: str | None) -> RetryPolicy:
         multiplier,
         tuple(final),
     )
+
+
+def link_text(link: Carrier | None) -> str | None:
+    """Return the context that a trace links to as its two headers in two lines."""
+    return None if link is None else f"{link.traceparent}\n{link.tracestate}"
+
+
+def link_from(text: str | None) -> Carrier | None:
+    """Return the context that a text holds."""
+    if text is None:
+        return None
+    traceparent, _, tracestate = text.partition("\n")
+    return Carrier(traceparent, tracestate)
+
+
+@lru_cache(maxsize=64)
+def style_text(style: Style) -> str | None:
+    """Return how spans are written as three words, None for the default."""
+    if style == PLAIN:
+        return None
+    return " ".join((style.live_parent, style.terminal_span, style.settlement_logs))
+
+
+@lru_cache(maxsize=64)
+def style_from(text: str | None) -> Style:
+    """Return the style that a text holds."""
+    if text is None:
+        return PLAIN
+    live_parent, terminal_span, settlement_logs = text.split()
+    return Style(LiveParent(live_parent), TerminalSpan(terminal_span), SettlementLogs(settlement_logs))

@@ -17,7 +17,14 @@ from sidecar.core.model import (
     TerminalRecord,
 )
 from sidecar.store.executions import LEASED, OUTCOME
-from sidecar.store.texts import attributes_text, microseconds, retry_text, storable
+from sidecar.store.texts import (
+    attributes_text,
+    link_text,
+    microseconds,
+    retry_text,
+    storable,
+    style_text,
+)
 
 Values = tuple[Any, ...]
 
@@ -54,13 +61,14 @@ def _identity(execution: Execution) -> Values:
     return (
         *(c.namespace, c.execution_id, c.request_id, c.workflow_id, c.root_execution_id),
         *(c.parent_execution_id, c.source.value, c.trigger_type, c.webhook_id, c.path, c.provider),
-        *(c.schedule_id, c.scheduled_for, c.external_id),
+        *(c.schedule_id, c.scheduled_for, c.external_id, c.fallback or None),
         *(anchor.trace_id, anchor.send_span_id, anchor.terminal_span_id, anchor.parent_span_id),
         *(anchor.flags, anchor.tracestate, anchor.baggage, anchor.recording.value),
-        attributes_text(anchor.sampler_attributes),
+        *(attributes_text(anchor.sampler_attributes), link_text(anchor.link)),
         *(terms.queue, terms.content_type, terms.fingerprint, retry_text(terms.retry)),
         *(microseconds(terms.attempt_timeout), terms.queue_deadline_at, terms.deadline_at),
         *(terms.idempotency_key, terms.retry_of, terms.dispatch.value),
+        *(terms.concurrency_key, style_text(terms.style)),
         *(execution.accepted_at, execution.sent_at, execution.send_outbox_id),
     )
 
@@ -86,7 +94,7 @@ def _leased(attempt: Attempt) -> Values:
     return (
         *(attempt.number, attempt.segment_index, attempt.fence, attempt.token, attempt.span_id),
         *(attempt.worker_id, attempt.resource_id, attempt.started_at, attempt.deadline_at),
-        *(attempt.former_span_id, attempt.outbox_id),
+        *(attempt.former_span_id, attempt.live_span_id, attempt.outbox_id),
     )
 
 

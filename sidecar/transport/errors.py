@@ -3,6 +3,8 @@
 Source: https://google.aip.dev/193 (ErrorInfo, RetryInfo).
 """
 
+from datetime import timedelta
+
 import grpc
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
@@ -20,6 +22,18 @@ MAX_DETAIL_BYTES = 4_096
 CODES: dict[Reason, int] = {
     Reason.INVALID_ARGUMENT: code_pb2.INVALID_ARGUMENT,
     Reason.PAYLOAD_TOO_LARGE: code_pb2.INVALID_ARGUMENT,
+    Reason.PAYLOAD_INVALID: code_pb2.INVALID_ARGUMENT,
+    Reason.WORKFLOW_UNKNOWN: code_pb2.NOT_FOUND,
+    Reason.WORKFLOW_DISABLED: code_pb2.FAILED_PRECONDITION,
+    Reason.CALLER_NOT_ALLOWED: code_pb2.PERMISSION_DENIED,
+    Reason.RATE_LIMITED: code_pb2.RESOURCE_EXHAUSTED,
+    Reason.QUEUE_FULL: code_pb2.RESOURCE_EXHAUSTED,
+    Reason.CONCURRENCY_LIMIT: code_pb2.RESOURCE_EXHAUSTED,
+    Reason.CHECK_FAILED: code_pb2.UNAVAILABLE,
+    Reason.DEFINITION_CONFLICT: code_pb2.ALREADY_EXISTS,
+    Reason.SCHEDULE_NOT_FOUND: code_pb2.NOT_FOUND,
+    Reason.LEASED_ELSEWHERE: code_pb2.FAILED_PRECONDITION,
+    Reason.NOT_EXTERNAL: code_pb2.FAILED_PRECONDITION,
     Reason.EXECUTION_NOT_FOUND: code_pb2.NOT_FOUND,
     Reason.EXECUTION_ID_CONFLICT: code_pb2.ALREADY_EXISTS,
     Reason.IDEMPOTENCY_CONFLICT: code_pb2.ALREADY_EXISTS,
@@ -32,7 +46,16 @@ CODES: dict[Reason, int] = {
     Reason.INTERNAL: code_pb2.INTERNAL,
 }
 
-_RETRY_AFTER = {Reason.STORE_UNAVAILABLE: 1, Reason.OVERLOADED: 1, Reason.DRAINING: 1}
+_RETRY_AFTER = {
+    Reason.STORE_UNAVAILABLE: timedelta(seconds=1),
+    Reason.OVERLOADED: timedelta(seconds=1),
+    Reason.DRAINING: timedelta(seconds=1),
+    Reason.CHECK_FAILED: timedelta(seconds=1),
+    Reason.RATE_LIMITED: timedelta(seconds=1),
+    Reason.QUEUE_FULL: timedelta(seconds=1),
+    Reason.CONCURRENCY_LIMIT: timedelta(seconds=1),
+}
+"""Where repeating the same may help: when to, if the refusal does not say."""
 
 
 def status(refused: Refused) -> grpc.Status:
@@ -42,8 +65,8 @@ def status(refused: Refused) -> grpc.Status:
             reason=refused.reason.value, domain=DOMAIN, metadata=dict(refused.metadata)
         )
     ]
-    if refused.reason in _RETRY_AFTER:
-        details.append(error_details_pb2.RetryInfo(retry_delay=_retry_after(refused)))
+    if (wait := retry_after(refused)) is not None:
+        details.append(error_details_pb2.RetryInfo(retry_delay=_duration(wait)))
     if "field" in refused.metadata:
         violation = error_details_pb2.BadRequest.FieldViolation(
             field=refused.metadata["field"], description=refused.message
@@ -62,9 +85,17 @@ def status(refused: Refused) -> grpc.Status:
     return wire
 
 
-def _retry_after(refused: Refused) -> Duration | None:
-    seconds = _RETRY_AFTER.get(refused.reason)
-    return None if seconds is None else Duration(seconds=seconds)
+def retry_after(refused: Refused) -> timedelta | None:
+    """Return how long to wait before the same is tried again, None where that is no use."""
+    return refused.retry_after or _RETRY_AFTER.get(refused.reason)
+
+
+def _duration(value: timedelta | None) -> Duration | None:
+    if value is None:
+        return None
+    message = Duration()
+    message.FromTimedelta(value)
+    return message
 
 
 def _pack(message: Message) -> Any:
@@ -81,5 +112,5 @@ def refusal(refused: Refused) -> pb.Refusal:
         message=refused.message,
         metadata=dict(refused.metadata),
         execution=responses.brief(refused.execution) if refused.execution else None,
-        retry_after=_retry_after(refused),
+        retry_after=_duration(retry_after(refused)),
     )

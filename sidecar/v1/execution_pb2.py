@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asidecar/v1/execution.proto\x12\nsidecar.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\x02\n\x0b\x43orrelation\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x1b\n\x13parent_execution_id\x18\x04 \x01(\t\x12\x19\n\x11root_execution_id\x18\x05 \x01(\t\x12\"\n\x06source\x18\x06 \x01(\x0e\x32\x12.sidecar.v1.Source\x12\x13\n\x0bworkflow_id\x18\x07 \x01(\t\x12\x14\n\x0ctrigger_type\x18\x08 \x01(\t\x12\x12\n\nwebhook_id\x18\t \x01(\t\x12\x0c\n\x04path\x18\n \x01(\t\x12\x10\n\x08provider\x18\x0b \x01(\t\x12\x13\n\x0bschedule_id\x18\x0c \x01(\t\x12\x31\n\rscheduled_for\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x65xternal_id\x18\x0e \x01(\t\"C\n\x07\x43\x61rrier\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x12\n\ntracestate\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61ggage\x18\x03 \x01(\t\"\xb4\x01\n\x0bRetryPolicy\x12\x14\n\x0cmax_attempts\x18\x01 \x01(\r\x12\x33\n\x10initial_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cmax_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmultiplier\x18\x04 \x01(\x01\x12\x15\n\rnon_retryable\x18\x05 \x03(\t\"\x8e\x01\n\tDeadlines\x12+\n\x08in_queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07\x61ttempt\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\">\n\x0e\x45xecutionError\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05stack\x18\x03 \x01(\t\"\xa7\x01\n\x0bStepMarkers\x12\x14\n\x0clast_started\x18\x01 \x01(\t\x12\x33\n\x0flast_started_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0elast_completed\x18\x03 \x01(\t\x12\x35\n\x11last_completed_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe0\x05\n\tExecution\x12,\n\x0b\x63orrelation\x18\x01 \x01(\x0b\x32\x17.sidecar.v1.Correlation\x12\r\n\x05queue\x18\x02 \x01(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.sidecar.v1.ExecutionState\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\r\x12\x15\n\rsegment_index\x18\x06 \x01(\r\x12/\n\x0b\x61\x63\x63\x65pted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06run_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x66inalized_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x63\x61ncel_requested\x18\x0b \x01(\x08\x12\x15\n\rcancel_reason\x18\x0c \x01(\t\x12\x0e\n\x06output\x18\r \x01(\x0c\x12\x1b\n\x13output_content_type\x18\x0e \x01(\t\x12\x16\n\x0eoutput_missing\x18\x0f \x01(\x08\x12)\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x1a.sidecar.v1.ExecutionError\x12\x37\n\x11\x66inalization_path\x18\x11 \x01(\x0e\x32\x1c.sidecar.v1.FinalizationPath\x12\x0f\n\x07minimal\x18\x12 \x01(\t\x12&\n\x05steps\x18\x13 \x01(\x0b\x32\x17.sidecar.v1.StepMarkers\x12\x10\n\x08trace_id\x18\x14 \x01(\t\x12\x0f\n\x07sampled\x18\x15 \x01(\x08\x12\x11\n\tworker_id\x18\x16 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x17 \x01(\t\x12\x10\n\x08retry_of\x18\x18 \x01(\t\"<\n\x10\x43urrentExecution\x12(\n\texecution\x18\x01 \x01(\x0b\x32\x15.sidecar.v1.Execution\"\xf8\x01\n\x07Refusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x33\n\x08metadata\x18\x04 \x03(\x0b\x32!.sidecar.v1.Refusal.MetadataEntry\x12(\n\texecution\x18\x05 \x01(\x0b\x32\x15.sidecar.v1.Execution\x12.\n\x0bretry_after\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xe0\x01\n\x0e\x45xecutionState\x12\x1f\n\x1b\x45XECUTION_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45XECUTION_STATE_QUEUED\x10\x01\x12\x1b\n\x17\x45XECUTION_STATE_RUNNING\x10\x02\x12\x1a\n\x16\x45XECUTION_STATE_PAUSED\x10\x03\x12\x1d\n\x19\x45XECUTION_STATE_SUCCEEDED\x10\x04\x12\x1a\n\x16\x45XECUTION_STATE_FAILED\x10\x05\x12\x1d\n\x19\x45XECUTION_STATE_CANCELLED\x10\x06*^\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSOURCE_WORKFLOW\x10\x01\x12\x13\n\x0fSOURCE_SCHEDULE\x10\x02\x12\x12\n\x0eSOURCE_WEBHOOK\x10\x03*\xb5\x01\n\x10\x46inalizationPath\x12!\n\x1d\x46INALIZATION_PATH_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x46INALIZATION_PATH_COMPLETED\x10\x01\x12\x1c\n\x18\x46INALIZATION_PATH_REAPED\x10\x02\x12\x1f\n\x1b\x46INALIZATION_PATH_CANCELLED\x10\x03\x12\x1e\n\x1a\x46INALIZATION_PATH_REJECTED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asidecar/v1/execution.proto\x12\nsidecar.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x02\n\x0b\x43orrelation\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x1b\n\x13parent_execution_id\x18\x04 \x01(\t\x12\x19\n\x11root_execution_id\x18\x05 \x01(\t\x12\"\n\x06source\x18\x06 \x01(\x0e\x32\x12.sidecar.v1.Source\x12\x13\n\x0bworkflow_id\x18\x07 \x01(\t\x12\x14\n\x0ctrigger_type\x18\x08 \x01(\t\x12\x12\n\nwebhook_id\x18\t \x01(\t\x12\x0c\n\x04path\x18\n \x01(\t\x12\x10\n\x08provider\x18\x0b \x01(\t\x12\x13\n\x0bschedule_id\x18\x0c \x01(\t\x12\x31\n\rscheduled_for\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x65xternal_id\x18\x0e \x01(\t\x12\x10\n\x08\x66\x61llback\x18\x0f \x01(\x08\"C\n\x07\x43\x61rrier\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x12\n\ntracestate\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61ggage\x18\x03 \x01(\t\"\xb4\x01\n\x0bRetryPolicy\x12\x14\n\x0cmax_attempts\x18\x01 \x01(\r\x12\x33\n\x10initial_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cmax_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmultiplier\x18\x04 \x01(\x01\x12\x15\n\rnon_retryable\x18\x05 \x03(\t\"\x8e\x01\n\tDeadlines\x12+\n\x08in_queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07\x61ttempt\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\">\n\x0e\x45xecutionError\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05stack\x18\x03 \x01(\t\"\xa7\x01\n\x0bStepMarkers\x12\x14\n\x0clast_started\x18\x01 \x01(\t\x12\x33\n\x0flast_started_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0elast_completed\x18\x03 \x01(\t\x12\x35\n\x11last_completed_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa1\x06\n\tExecution\x12,\n\x0b\x63orrelation\x18\x01 \x01(\x0b\x32\x17.sidecar.v1.Correlation\x12\r\n\x05queue\x18\x02 \x01(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.sidecar.v1.ExecutionState\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\r\x12\x15\n\rsegment_index\x18\x06 \x01(\r\x12/\n\x0b\x61\x63\x63\x65pted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06run_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x66inalized_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x63\x61ncel_requested\x18\x0b \x01(\x08\x12\x15\n\rcancel_reason\x18\x0c \x01(\t\x12\x0e\n\x06output\x18\r \x01(\x0c\x12\x1b\n\x13output_content_type\x18\x0e \x01(\t\x12\x16\n\x0eoutput_missing\x18\x0f \x01(\x08\x12)\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x1a.sidecar.v1.ExecutionError\x12\x37\n\x11\x66inalization_path\x18\x11 \x01(\x0e\x32\x1c.sidecar.v1.FinalizationPath\x12\x0f\n\x07minimal\x18\x12 \x01(\t\x12&\n\x05steps\x18\x13 \x01(\x0b\x32\x17.sidecar.v1.StepMarkers\x12\x10\n\x08trace_id\x18\x14 \x01(\t\x12\x0f\n\x07sampled\x18\x15 \x01(\x08\x12\x11\n\tworker_id\x18\x16 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x17 \x01(\t\x12\x10\n\x08retry_of\x18\x18 \x01(\t\x12\x17\n\x0f\x63oncurrency_key\x18\x19 \x01(\t\x12&\n\x08\x64ispatch\x18\x1a \x01(\x0e\x32\x14.sidecar.v1.Dispatch\"<\n\x10\x43urrentExecution\x12(\n\texecution\x18\x01 \x01(\x0b\x32\x15.sidecar.v1.Execution\"\xf8\x01\n\x07Refusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x33\n\x08metadata\x18\x04 \x03(\x0b\x32!.sidecar.v1.Refusal.MetadataEntry\x12(\n\texecution\x18\x05 \x01(\x0b\x32\x15.sidecar.v1.Execution\x12.\n\x0bretry_after\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xe0\x01\n\x0e\x45xecutionState\x12\x1f\n\x1b\x45XECUTION_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45XECUTION_STATE_QUEUED\x10\x01\x12\x1b\n\x17\x45XECUTION_STATE_RUNNING\x10\x02\x12\x1a\n\x16\x45XECUTION_STATE_PAUSED\x10\x03\x12\x1d\n\x19\x45XECUTION_STATE_SUCCEEDED\x10\x04\x12\x1a\n\x16\x45XECUTION_STATE_FAILED\x10\x05\x12\x1d\n\x19\x45XECUTION_STATE_CANCELLED\x10\x06*^\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSOURCE_WORKFLOW\x10\x01\x12\x13\n\x0fSOURCE_SCHEDULE\x10\x02\x12\x12\n\x0eSOURCE_WEBHOOK\x10\x03*\xb5\x01\n\x10\x46inalizationPath\x12!\n\x1d\x46INALIZATION_PATH_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x46INALIZATION_PATH_COMPLETED\x10\x01\x12\x1c\n\x18\x46INALIZATION_PATH_REAPED\x10\x02\x12\x1f\n\x1b\x46INALIZATION_PATH_CANCELLED\x10\x03\x12\x1e\n\x1a\x46INALIZATION_PATH_REJECTED\x10\x04*Q\n\x08\x44ispatch\x12\x18\n\x14\x44ISPATCH_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44ISPATCH_MANAGED\x10\x01\x12\x15\n\x11\x44ISPATCH_EXTERNAL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,30 +35,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REFUSAL_METADATAENTRY']._loaded_options = None
   _globals['_REFUSAL_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_EXECUTIONSTATE']._serialized_start=2148
-  _globals['_EXECUTIONSTATE']._serialized_end=2372
-  _globals['_SOURCE']._serialized_start=2374
-  _globals['_SOURCE']._serialized_end=2468
-  _globals['_FINALIZATIONPATH']._serialized_start=2471
-  _globals['_FINALIZATIONPATH']._serialized_end=2652
+  _globals['_EXECUTIONSTATE']._serialized_start=2231
+  _globals['_EXECUTIONSTATE']._serialized_end=2455
+  _globals['_SOURCE']._serialized_start=2457
+  _globals['_SOURCE']._serialized_end=2551
+  _globals['_FINALIZATIONPATH']._serialized_start=2554
+  _globals['_FINALIZATIONPATH']._serialized_end=2735
+  _globals['_DISPATCH']._serialized_start=2737
+  _globals['_DISPATCH']._serialized_end=2818
   _globals['_CORRELATION']._serialized_start=108
-  _globals['_CORRELATION']._serialized_end=462
-  _globals['_CARRIER']._serialized_start=464
-  _globals['_CARRIER']._serialized_end=531
-  _globals['_RETRYPOLICY']._serialized_start=534
-  _globals['_RETRYPOLICY']._serialized_end=714
-  _globals['_DEADLINES']._serialized_start=717
-  _globals['_DEADLINES']._serialized_end=859
-  _globals['_EXECUTIONERROR']._serialized_start=861
-  _globals['_EXECUTIONERROR']._serialized_end=923
-  _globals['_STEPMARKERS']._serialized_start=926
-  _globals['_STEPMARKERS']._serialized_end=1093
-  _globals['_EXECUTION']._serialized_start=1096
-  _globals['_EXECUTION']._serialized_end=1832
-  _globals['_CURRENTEXECUTION']._serialized_start=1834
-  _globals['_CURRENTEXECUTION']._serialized_end=1894
-  _globals['_REFUSAL']._serialized_start=1897
-  _globals['_REFUSAL']._serialized_end=2145
-  _globals['_REFUSAL_METADATAENTRY']._serialized_start=2098
-  _globals['_REFUSAL_METADATAENTRY']._serialized_end=2145
+  _globals['_CORRELATION']._serialized_end=480
+  _globals['_CARRIER']._serialized_start=482
+  _globals['_CARRIER']._serialized_end=549
+  _globals['_RETRYPOLICY']._serialized_start=552
+  _globals['_RETRYPOLICY']._serialized_end=732
+  _globals['_DEADLINES']._serialized_start=735
+  _globals['_DEADLINES']._serialized_end=877
+  _globals['_EXECUTIONERROR']._serialized_start=879
+  _globals['_EXECUTIONERROR']._serialized_end=941
+  _globals['_STEPMARKERS']._serialized_start=944
+  _globals['_STEPMARKERS']._serialized_end=1111
+  _globals['_EXECUTION']._serialized_start=1114
+  _globals['_EXECUTION']._serialized_end=1915
+  _globals['_CURRENTEXECUTION']._serialized_start=1917
+  _globals['_CURRENTEXECUTION']._serialized_end=1977
+  _globals['_REFUSAL']._serialized_start=1980
+  _globals['_REFUSAL']._serialized_end=2228
+  _globals['_REFUSAL_METADATAENTRY']._serialized_start=2181
+  _globals['_REFUSAL_METADATAENTRY']._serialized_end=2228
 # @@protoc_insertion_point(module_scope)

@@ -109,6 +109,28 @@ FINALIZATION_PATH_REJECTED: FinalizationPath.ValueType  # 4
 """It was refused before it was queued."""
 Global___FinalizationPath: _TypeAlias = FinalizationPath  # noqa: Y015
 
+class _Dispatch:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DispatchEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dispatch.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DISPATCH_UNSPECIFIED: _Dispatch.ValueType  # 0
+    DISPATCH_MANAGED: _Dispatch.ValueType  # 1
+    """The sidecar's own queue; the default."""
+    DISPATCH_EXTERNAL: _Dispatch.ValueType  # 2
+    """The caller sees to it that somebody calls Begin: its own queue, a cron job, a shell."""
+
+class Dispatch(_Dispatch, metaclass=_DispatchEnumTypeWrapper):
+    """Whose queue carries the work."""
+
+DISPATCH_UNSPECIFIED: Dispatch.ValueType  # 0
+DISPATCH_MANAGED: Dispatch.ValueType  # 1
+"""The sidecar's own queue; the default."""
+DISPATCH_EXTERNAL: Dispatch.ValueType  # 2
+"""The caller sees to it that somebody calls Begin: its own queue, a cron job, a shell."""
+Global___Dispatch: _TypeAlias = Dispatch  # noqa: Y015
+
 @_typing.final
 class Correlation(_message.Message):
     """The identity that is made once, where work enters, and never changes."""
@@ -129,6 +151,7 @@ class Correlation(_message.Message):
     SCHEDULE_ID_FIELD_NUMBER: _builtins.int
     SCHEDULED_FOR_FIELD_NUMBER: _builtins.int
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    FALLBACK_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     execution_id: _builtins.str
     request_id: _builtins.str
@@ -143,6 +166,8 @@ class Correlation(_message.Message):
     provider: _builtins.str
     schedule_id: _builtins.str
     external_id: _builtins.str
+    fallback: _builtins.bool
+    """True when ids had to be derived, as a legacy payload came without them."""
     @_builtins.property
     def scheduled_for(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -162,10 +187,11 @@ class Correlation(_message.Message):
         schedule_id: _builtins.str = ...,
         scheduled_for: _timestamp_pb2.Timestamp | None = ...,
         external_id: _builtins.str = ...,
+        fallback: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scheduled_for", b"scheduled_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "external_id", b"external_id", "namespace", b"namespace", "parent_execution_id", b"parent_execution_id", "path", b"path", "provider", b"provider", "request_id", b"request_id", "root_execution_id", b"root_execution_id", "schedule_id", b"schedule_id", "scheduled_for", b"scheduled_for", "source", b"source", "trigger_type", b"trigger_type", "webhook_id", b"webhook_id", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "external_id", b"external_id", "fallback", b"fallback", "namespace", b"namespace", "parent_execution_id", b"parent_execution_id", "path", b"path", "provider", b"provider", "request_id", b"request_id", "root_execution_id", b"root_execution_id", "schedule_id", b"schedule_id", "scheduled_for", b"scheduled_for", "source", b"source", "trigger_type", b"trigger_type", "webhook_id", b"webhook_id", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -368,6 +394,8 @@ class Execution(_message.Message):
     WORKER_ID_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     RETRY_OF_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_KEY_FIELD_NUMBER: _builtins.int
+    DISPATCH_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     state: Global___ExecutionState.ValueType
     version: _builtins.int
@@ -389,6 +417,8 @@ class Execution(_message.Message):
     """The service and instance of the worker of the current or last attempt."""
     idempotency_key: _builtins.str
     retry_of: _builtins.str
+    concurrency_key: _builtins.str
+    dispatch: Global___Dispatch.ValueType
     @_builtins.property
     def correlation(self) -> Global___Correlation: ...
     @_builtins.property
@@ -430,10 +460,12 @@ class Execution(_message.Message):
         worker_id: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
         retry_of: _builtins.str = ...,
+        concurrency_key: _builtins.str = ...,
+        dispatch: Global___Dispatch.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "correlation", b"correlation", "error", b"error", "finalized_at", b"finalized_at", "run_at", b"run_at", "started_at", b"started_at", "steps", b"steps"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "attempts", b"attempts", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "correlation", b"correlation", "error", b"error", "finalization_path", b"finalization_path", "finalized_at", b"finalized_at", "idempotency_key", b"idempotency_key", "minimal", b"minimal", "output", b"output", "output_content_type", b"output_content_type", "output_missing", b"output_missing", "queue", b"queue", "retry_of", b"retry_of", "run_at", b"run_at", "sampled", b"sampled", "segment_index", b"segment_index", "started_at", b"started_at", "state", b"state", "steps", b"steps", "trace_id", b"trace_id", "version", b"version", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at", b"accepted_at", "attempts", b"attempts", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "concurrency_key", b"concurrency_key", "correlation", b"correlation", "dispatch", b"dispatch", "error", b"error", "finalization_path", b"finalization_path", "finalized_at", b"finalized_at", "idempotency_key", b"idempotency_key", "minimal", b"minimal", "output", b"output", "output_content_type", b"output_content_type", "output_missing", b"output_missing", "queue", b"queue", "retry_of", b"retry_of", "run_at", b"run_at", "sampled", b"sampled", "segment_index", b"segment_index", "started_at", b"started_at", "state", b"state", "steps", b"steps", "trace_id", b"trace_id", "version", b"version", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sidecar.v1 import execution_pb2 as sidecar_dot_v1_dot_execution__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sidecar/v1/execution_service.proto\x12\nsidecar.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1asidecar/v1/execution.proto\"\xdf\x03\n\x0b\x45nqueueItem\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\x04 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\x12\x1b\n\x13parent_execution_id\x18\x08 \x01(\t\x12\x19\n\x11root_execution_id\x18\t \x01(\t\x12\x14\n\x0ctrigger_type\x18\n \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x0b \x01(\t\x12$\n\x07\x63\x61rrier\x18\x0c \x01(\x0b\x32\x13.sidecar.v1.Carrier\x12&\n\x05retry\x18\r \x01(\x0b\x32\x17.sidecar.v1.RetryPolicy\x12(\n\tdeadlines\x18\x0e \x01(\x0b\x32\x15.sidecar.v1.Deadlines\x12*\n\x06run_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08retry_of\x18\x10 \x01(\t\x12)\n\x06run_in\x18\x11 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x17\x45nqueueExecutionRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12%\n\x04item\x18\x02 \x01(\x0b\x32\x17.sidecar.v1.EnqueueItem\"|\n\x18\x45nqueueExecutionResponse\x12(\n\texecution\x18\x01 \x01(\x0b\x32\x15.sidecar.v1.Execution\x12\x10\n\x08\x65xisting\x18\x02 \x01(\x08\x12$\n\x07\x63\x61rrier\x18\x03 \x01(\x0b\x32\x13.sidecar.v1.Carrier\"U\n\x18\x45nqueueExecutionsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12&\n\x05items\x18\x02 \x03(\x0b\x32\x17.sidecar.v1.EnqueueItem\"{\n\rEnqueueResult\x12\x38\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32$.sidecar.v1.EnqueueExecutionResponseH\x00\x12&\n\x07refused\x18\x02 \x01(\x0b\x32\x13.sidecar.v1.RefusalH\x00\x42\x08\n\x06result\"G\n\x19\x45nqueueExecutionsResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.sidecar.v1.EnqueueResult\">\n\x13GetExecutionRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\"@\n\x14GetExecutionResponse\x12(\n\texecution\x18\x01 \x01(\x0b\x32\x15.sidecar.v1.Execution\"\xa9\x01\n\x15ListExecutionsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12*\n\x06states\x18\x02 \x03(\x0e\x32\x1a.sidecar.v1.ExecutionState\x12\x13\n\x0bworkflow_id\x18\x03 \x01(\t\x12\x15\n\rexecution_ids\x18\x04 \x03(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\\\n\x16ListExecutionsResponse\x12)\n\nexecutions\x18\x01 \x03(\x0b\x32\x15.sidecar.v1.Execution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x15WatchExecutionRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\"B\n\x16WatchExecutionResponse\x12(\n\texecution\x18\x01 \x01(\x0b\x32\x15.sidecar.v1.Execution\"k\n\x14WaitExecutionRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"T\n\x15WaitExecutionResponse\x12(\n\texecution\x18\x01 \x01(\x0b\x32\x15.sidecar.v1.Execution\x12\x11\n\tfinalized\x18\x02 \x01(\x08\"{\n\x16\x43\x61ncelExecutionRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12(\n\x05grace\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"i\n\x17\x43\x61ncelExecutionResponse\x12(\n\texecution\x18\x01 \x01(\x0b\x32\x15.sidecar.v1.Execution\x12\x0f\n\x07settled\x18\x02 \x01(\x08\x12\x13\n\x0bworker_told\x18\x03 \x01(\x08\x32\x8c\x05\n\x10\x45xecutionService\x12]\n\x10\x45nqueueExecution\x12#.sidecar.v1.EnqueueExecutionRequest\x1a$.sidecar.v1.EnqueueExecutionResponse\x12`\n\x11\x45nqueueExecutions\x12$.sidecar.v1.EnqueueExecutionsRequest\x1a%.sidecar.v1.EnqueueExecutionsResponse\x12Q\n\x0cGetExecution\x12\x1f.sidecar.v1.GetExecutionRequest\x1a .sidecar.v1.GetExecutionResponse\x12W\n\x0eListExecutions\x12!.sidecar.v1.ListExecutionsRequest\x1a\".sidecar.v1.ListExecutionsResponse\x12Y\n\x0eWatchExecution\x12!.sidecar.v1.WatchExecutionRequest\x1a\".sidecar.v1.WatchExecutionResponse0\x01\x12T\n\rWaitExecution\x12 .sidecar.v1.WaitExecutionRequest\x1a!.sidecar.v1.WaitExecutionResponse\x12Z\n\x0f\x43\x61ncelExecution\x12\".sidecar.v1.CancelExecutionRequest\x1a#.sidecar.v1.CancelExecutionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sidecar/v1/execution_service.proto\x12\nsidecar.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1asidecar/v1/execution.proto\"\xfc\x04\n\x0b\x45nqueueItem\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\x04 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\x12\x1b\n\x13parent_execution_id\x18\x08 \x01(\t\x12\x19\n\x11root_execution_id\x18\t \x01(\t\x12\x14\n\x0ctrigger_type\x18\n \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x0b \x01(\t\x12$\n\x07\x63\x61rrier\x18\x0c \x01(\x0b\x32\x13.sidecar.v1.Carrier\x12&\n\x05retry\x18\r \x01(\x0b\x32\x17.sidecar.v1.RetryPolicy\x12(\n\tdeadlines\x18\x0e \x01(\x0b\x32\x15.sidecar.v1.Deadlines\x12*\n\x06run_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08retry_of\x18\x10 \x01(\t\x12)\n\x06run_in\x18\x11 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x63oncurrency_key\x18\x12 \x01(\t\x12&\n\x08\x64ispatch\x18\x13 \x01(\x0e\x32\x14.sidecar.v1.Dispatch\x12)\n\x06legacy\x18\x14 \x01(\x0b\x32\x19.sidecar.v1.LegacyPayload\x12/\n\x0c\x61\x63\x63\x65pted_ago\x18\x15 \x01(\x0b\x32\x19.google.protobuf.Duration\"!\n\rLegacyPayload\x12\x10\n\x08job_type\x18\x01 \x01(\t\"S\n\x17\x45nqueueExecutionRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12%\n\x04item\x18\x02 \x01(\x0b\x32\x17.sidecar.v1.EnqueueItem\"|\n\x18\x45nqueueExecutionResponse\x12(\n\texecution\x18\x01 \x01(\x0b\x32\x15.sidecar.v1.Execution\x12\x10\n\x08\x65xisting\x18\x02 \x01(\x08\x12$\n\x07\x63\x61rrier\x18\x03 \x01(\x0b\x32\x13.sidecar.v1.Carrier\"U\n\x18\x45nqueueExecutionsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12&\n\x05items\x18\x02 \x03(\x0b\x32\x17.sidecar.v1.EnqueueItem\"{\n\rEnqueueResult\x12\x38\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32$.sidecar.v1.EnqueueExecutionResponseH\x00\x12&\n\x07refused\x18\x02 \x01(\x0b\x32\x13.sidecar.v1.RefusalH\x00\x42\x08\n\x06result\"G\n\x19\x45nqueueExecutionsResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.sidecar.v1.EnqueueResult\">\n\x13GetExecutionRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\"@\n\x14GetExecutionResponse\x12(\n\texecution\x18\x01 \x01(\x0b\x32\x15.sidecar.v1.Execution\"\xa6\x02\n\x15ListExecutionsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12*\n\x06states\x18\x02 \x03(\x0e\x32\x1a.sidecar.v1.ExecutionState\x12\x13\n\x0bworkflow_id\x18\x03 \x01(\t\x12\x15\n\rexecution_ids\x18\x04 \x03(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x10\n\x08trace_id\x18\x08 \x01(\t\x12\x17\n\x0fidempotency_key\x18\t \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\n \x01(\t\x12\x13\n\x0bschedule_id\x18\x0b \x01(\t\x12\x12\n\nwebhook_id\x18\x0c \x01(\t\"\\\n\x16ListExecutionsResponse\x12)\n\nexecutions\x18\x01 \x03(\x0b\x32\x15.sidecar.v1.Execution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x15WatchExecutionRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\"B\n\x16WatchExecutionResponse\x12(\n\texecution\x18\x01 \x01(\x0b\x32\x15.sidecar.v1.Execution\"k\n\x14WaitExecutionRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"T\n\x15WaitExecutionResponse\x12(\n\texecution\x18\x01 \x01(\x0b\x32\x15.sidecar.v1.Execution\x12\x11\n\tfinalized\x18\x02 \x01(\x08\"{\n\x16\x43\x61ncelExecutionRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12(\n\x05grace\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"i\n\x17\x43\x61ncelExecutionResponse\x12(\n\texecution\x18\x01 \x01(\x0b\x32\x15.sidecar.v1.Execution\x12\x0f\n\x07settled\x18\x02 \x01(\x08\x12\x13\n\x0bworker_told\x18\x03 \x01(\x08\x32\x8c\x05\n\x10\x45xecutionService\x12]\n\x10\x45nqueueExecution\x12#.sidecar.v1.EnqueueExecutionRequest\x1a$.sidecar.v1.EnqueueExecutionResponse\x12`\n\x11\x45nqueueExecutions\x12$.sidecar.v1.EnqueueExecutionsRequest\x1a%.sidecar.v1.EnqueueExecutionsResponse\x12Q\n\x0cGetExecution\x12\x1f.sidecar.v1.GetExecutionRequest\x1a .sidecar.v1.GetExecutionResponse\x12W\n\x0eListExecutions\x12!.sidecar.v1.ListExecutionsRequest\x1a\".sidecar.v1.ListExecutionsResponse\x12Y\n\x0eWatchExecution\x12!.sidecar.v1.WatchExecutionRequest\x1a\".sidecar.v1.WatchExecutionResponse0\x01\x12T\n\rWaitExecution\x12 .sidecar.v1.WaitExecutionRequest\x1a!.sidecar.v1.WaitExecutionResponse\x12Z\n\x0f\x43\x61ncelExecution\x12\".sidecar.v1.CancelExecutionRequest\x1a#.sidecar.v1.CancelExecutionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,37 +35,39 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sidecar.v1.execution_servic
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENQUEUEITEM']._serialized_start=144
-  _globals['_ENQUEUEITEM']._serialized_end=623
-  _globals['_ENQUEUEEXECUTIONREQUEST']._serialized_start=625
-  _globals['_ENQUEUEEXECUTIONREQUEST']._serialized_end=708
-  _globals['_ENQUEUEEXECUTIONRESPONSE']._serialized_start=710
-  _globals['_ENQUEUEEXECUTIONRESPONSE']._serialized_end=834
-  _globals['_ENQUEUEEXECUTIONSREQUEST']._serialized_start=836
-  _globals['_ENQUEUEEXECUTIONSREQUEST']._serialized_end=921
-  _globals['_ENQUEUERESULT']._serialized_start=923
-  _globals['_ENQUEUERESULT']._serialized_end=1046
-  _globals['_ENQUEUEEXECUTIONSRESPONSE']._serialized_start=1048
-  _globals['_ENQUEUEEXECUTIONSRESPONSE']._serialized_end=1119
-  _globals['_GETEXECUTIONREQUEST']._serialized_start=1121
-  _globals['_GETEXECUTIONREQUEST']._serialized_end=1183
-  _globals['_GETEXECUTIONRESPONSE']._serialized_start=1185
-  _globals['_GETEXECUTIONRESPONSE']._serialized_end=1249
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=1252
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=1421
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=1423
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=1515
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=1517
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=1581
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=1583
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=1649
-  _globals['_WAITEXECUTIONREQUEST']._serialized_start=1651
-  _globals['_WAITEXECUTIONREQUEST']._serialized_end=1758
-  _globals['_WAITEXECUTIONRESPONSE']._serialized_start=1760
-  _globals['_WAITEXECUTIONRESPONSE']._serialized_end=1844
-  _globals['_CANCELEXECUTIONREQUEST']._serialized_start=1846
-  _globals['_CANCELEXECUTIONREQUEST']._serialized_end=1969
-  _globals['_CANCELEXECUTIONRESPONSE']._serialized_start=1971
-  _globals['_CANCELEXECUTIONRESPONSE']._serialized_end=2076
-  _globals['_EXECUTIONSERVICE']._serialized_start=2079
-  _globals['_EXECUTIONSERVICE']._serialized_end=2731
+  _globals['_ENQUEUEITEM']._serialized_end=780
+  _globals['_LEGACYPAYLOAD']._serialized_start=782
+  _globals['_LEGACYPAYLOAD']._serialized_end=815
+  _globals['_ENQUEUEEXECUTIONREQUEST']._serialized_start=817
+  _globals['_ENQUEUEEXECUTIONREQUEST']._serialized_end=900
+  _globals['_ENQUEUEEXECUTIONRESPONSE']._serialized_start=902
+  _globals['_ENQUEUEEXECUTIONRESPONSE']._serialized_end=1026
+  _globals['_ENQUEUEEXECUTIONSREQUEST']._serialized_start=1028
+  _globals['_ENQUEUEEXECUTIONSREQUEST']._serialized_end=1113
+  _globals['_ENQUEUERESULT']._serialized_start=1115
+  _globals['_ENQUEUERESULT']._serialized_end=1238
+  _globals['_ENQUEUEEXECUTIONSRESPONSE']._serialized_start=1240
+  _globals['_ENQUEUEEXECUTIONSRESPONSE']._serialized_end=1311
+  _globals['_GETEXECUTIONREQUEST']._serialized_start=1313
+  _globals['_GETEXECUTIONREQUEST']._serialized_end=1375
+  _globals['_GETEXECUTIONRESPONSE']._serialized_start=1377
+  _globals['_GETEXECUTIONRESPONSE']._serialized_end=1441
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=1444
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=1738
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=1740
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=1832
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=1834
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=1898
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=1900
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=1966
+  _globals['_WAITEXECUTIONREQUEST']._serialized_start=1968
+  _globals['_WAITEXECUTIONREQUEST']._serialized_end=2075
+  _globals['_WAITEXECUTIONRESPONSE']._serialized_start=2077
+  _globals['_WAITEXECUTIONRESPONSE']._serialized_end=2161
+  _globals['_CANCELEXECUTIONREQUEST']._serialized_start=2163
+  _globals['_CANCELEXECUTIONREQUEST']._serialized_end=2286
+  _globals['_CANCELEXECUTIONRESPONSE']._serialized_start=2288
+  _globals['_CANCELEXECUTIONRESPONSE']._serialized_end=2393
+  _globals['_EXECUTIONSERVICE']._serialized_start=2396
+  _globals['_EXECUTIONSERVICE']._serialized_end=3048
 # @@protoc_insertion_point(module_scope)

@@ -44,6 +44,10 @@ class EnqueueItem(_message.Message):
     RUN_AT_FIELD_NUMBER: _builtins.int
     RETRY_OF_FIELD_NUMBER: _builtins.int
     RUN_IN_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_KEY_FIELD_NUMBER: _builtins.int
+    DISPATCH_FIELD_NUMBER: _builtins.int
+    LEGACY_FIELD_NUMBER: _builtins.int
+    ACCEPTED_AGO_FIELD_NUMBER: _builtins.int
     workflow_id: _builtins.str
     queue: _builtins.str
     """Default: the workflow's id is not used; `default`."""
@@ -60,6 +64,10 @@ class EnqueueItem(_message.Message):
     external_id: _builtins.str
     retry_of: _builtins.str
     """The settled execution that this one repeats by hand."""
+    concurrency_key: _builtins.str
+    """What a per-key concurrency limit counts by, such as a tenant."""
+    dispatch: _execution_pb2.Dispatch.ValueType
+    """Default DISPATCH_MANAGED."""
     @_builtins.property
     def carrier(self) -> _execution_pb2.Carrier:
         """The caller's own context; else the call's `traceparent` metadata; else a new trace."""
@@ -75,6 +83,14 @@ class EnqueueItem(_message.Message):
     @_builtins.property
     def run_in(self) -> _duration_pb2.Duration:
         """Not before so long after the accept; instead of run_at. A repeat of the call stays the same work."""
+
+    @_builtins.property
+    def legacy(self) -> Global___LegacyPayload:
+        """The payload is of a producer that knows nothing of correlation: ids are read from it or derived."""
+
+    @_builtins.property
+    def accepted_ago(self) -> _duration_pb2.Duration:
+        """How long ago the caller handed this in, to a spool that could not reach a sidecar; at most 30 days."""
 
     def __init__(
         self,
@@ -96,14 +112,42 @@ class EnqueueItem(_message.Message):
         run_at: _timestamp_pb2.Timestamp | None = ...,
         retry_of: _builtins.str = ...,
         run_in: _duration_pb2.Duration | None = ...,
+        concurrency_key: _builtins.str = ...,
+        dispatch: _execution_pb2.Dispatch.ValueType = ...,
+        legacy: Global___LegacyPayload | None = ...,
+        accepted_ago: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "deadlines", b"deadlines", "retry", b"retry", "run_at", b"run_at", "run_in", b"run_in"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_ago", b"accepted_ago", "carrier", b"carrier", "deadlines", b"deadlines", "legacy", b"legacy", "retry", b"retry", "run_at", b"run_at", "run_in", b"run_in"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "content_type", b"content_type", "deadlines", b"deadlines", "execution_id", b"execution_id", "external_id", b"external_id", "idempotency_key", b"idempotency_key", "parent_execution_id", b"parent_execution_id", "payload", b"payload", "queue", b"queue", "request_id", b"request_id", "retry", b"retry", "retry_of", b"retry_of", "root_execution_id", b"root_execution_id", "run_at", b"run_at", "run_in", b"run_in", "trigger_type", b"trigger_type", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_ago", b"accepted_ago", "carrier", b"carrier", "concurrency_key", b"concurrency_key", "content_type", b"content_type", "deadlines", b"deadlines", "dispatch", b"dispatch", "execution_id", b"execution_id", "external_id", b"external_id", "idempotency_key", b"idempotency_key", "legacy", b"legacy", "parent_execution_id", b"parent_execution_id", "payload", b"payload", "queue", b"queue", "request_id", b"request_id", "retry", b"retry", "retry_of", b"retry_of", "root_execution_id", b"root_execution_id", "run_at", b"run_at", "run_in", b"run_in", "trigger_type", b"trigger_type", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnqueueItem: _TypeAlias = EnqueueItem  # noqa: Y015
+
+@_typing.final
+class LegacyPayload(_message.Message):
+    """How to read a payload that carries no correlation of ours. Ids are looked for in its JSON object:
+    `execution_id`, `request_id`, and both within `correlation`; camel case too.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    job_type: _builtins.str
+    """`api`, `schedule` or `webhook`: decides source and trigger type."""
+    def __init__(
+        self,
+        *,
+        job_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_type", b"job_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LegacyPayload: _TypeAlias = LegacyPayload  # noqa: Y015
 
 @_typing.final
 class EnqueueExecutionRequest(_message.Message):
@@ -286,11 +330,24 @@ class ListExecutionsRequest(_message.Message):
     EXECUTION_IDS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_ID_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     workflow_id: _builtins.str
     page_size: _builtins.int
     """Default 100, at most 1,000."""
     page_token: _builtins.str
+    request_id: _builtins.str
+    """Each of these, where given, narrows the list."""
+    trace_id: _builtins.str
+    idempotency_key: _builtins.str
+    external_id: _builtins.str
+    schedule_id: _builtins.str
+    webhook_id: _builtins.str
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_execution_pb2.ExecutionState.ValueType]: ...
     @_builtins.property
@@ -304,10 +361,16 @@ class ListExecutionsRequest(_message.Message):
         execution_ids: _abc.Iterable[_builtins.str] | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        trace_id: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        external_id: _builtins.str = ...,
+        schedule_id: _builtins.str = ...,
+        webhook_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_ids", b"execution_ids", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_ids", b"execution_ids", "external_id", b"external_id", "idempotency_key", b"idempotency_key", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "request_id", b"request_id", "schedule_id", b"schedule_id", "states", b"states", "trace_id", b"trace_id", "webhook_id", b"webhook_id", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

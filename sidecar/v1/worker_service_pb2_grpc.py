@@ -45,6 +45,16 @@ class WorkerServiceStub:
                 request_serializer=sidecar_dot_v1_dot_worker__service__pb2.SettleRequest.SerializeToString,
                 response_deserializer=sidecar_dot_v1_dot_worker__service__pb2.SettleResponse.FromString,
                 _registered_method=True)
+        self.Begin = channel.unary_unary(
+                '/sidecar.v1.WorkerService/Begin',
+                request_serializer=sidecar_dot_v1_dot_worker__service__pb2.BeginRequest.SerializeToString,
+                response_deserializer=sidecar_dot_v1_dot_worker__service__pb2.BeginResponse.FromString,
+                _registered_method=True)
+        self.Heartbeat = channel.unary_unary(
+                '/sidecar.v1.WorkerService/Heartbeat',
+                request_serializer=sidecar_dot_v1_dot_worker__service__pb2.HeartbeatRequest.SerializeToString,
+                response_deserializer=sidecar_dot_v1_dot_worker__service__pb2.HeartbeatResponse.FromString,
+                _registered_method=True)
 
 
 class WorkerServiceServicer:
@@ -65,6 +75,20 @@ class WorkerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Begin(self, request, context):
+        """Takes the lease of one named execution whose dispatch is external. Its settlement is by Settle.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Heartbeat(self, request, context):
+        """Extends one lease without a stream, and says whether a cancellation was asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +101,16 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.Settle,
                     request_deserializer=sidecar_dot_v1_dot_worker__service__pb2.SettleRequest.FromString,
                     response_serializer=sidecar_dot_v1_dot_worker__service__pb2.SettleResponse.SerializeToString,
+            ),
+            'Begin': grpc.unary_unary_rpc_method_handler(
+                    servicer.Begin,
+                    request_deserializer=sidecar_dot_v1_dot_worker__service__pb2.BeginRequest.FromString,
+                    response_serializer=sidecar_dot_v1_dot_worker__service__pb2.BeginResponse.SerializeToString,
+            ),
+            'Heartbeat': grpc.unary_unary_rpc_method_handler(
+                    servicer.Heartbeat,
+                    request_deserializer=sidecar_dot_v1_dot_worker__service__pb2.HeartbeatRequest.FromString,
+                    response_serializer=sidecar_dot_v1_dot_worker__service__pb2.HeartbeatResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +168,60 @@ class WorkerService:
             '/sidecar.v1.WorkerService/Settle',
             sidecar_dot_v1_dot_worker__service__pb2.SettleRequest.SerializeToString,
             sidecar_dot_v1_dot_worker__service__pb2.SettleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Begin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidecar.v1.WorkerService/Begin',
+            sidecar_dot_v1_dot_worker__service__pb2.BeginRequest.SerializeToString,
+            sidecar_dot_v1_dot_worker__service__pb2.BeginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Heartbeat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sidecar.v1.WorkerService/Heartbeat',
+            sidecar_dot_v1_dot_worker__service__pb2.HeartbeatRequest.SerializeToString,
+            sidecar_dot_v1_dot_worker__service__pb2.HeartbeatResponse.FromString,
             options,
             channel_credentials,
             insecure,

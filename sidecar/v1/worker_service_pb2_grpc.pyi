@@ -37,6 +37,10 @@ class WorkerServiceStub:
     """One stream for a worker's life: frames of many, in both directions."""
     Settle: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.SettleRequest, _worker_service_pb2.SettleResponse]
     """Settles one lease without a stream; the same semantics as in a frame."""
+    Begin: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.BeginRequest, _worker_service_pb2.BeginResponse]
+    """Takes the lease of one named execution whose dispatch is external. Its settlement is by Settle."""
+    Heartbeat: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.HeartbeatRequest, _worker_service_pb2.HeartbeatResponse]
+    """Extends one lease without a stream, and says whether a cancellation was asked for."""
 
 @_typing.type_check_only
 class WorkerServiceAsyncStub(WorkerServiceStub):
@@ -47,6 +51,10 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     """One stream for a worker's life: frames of many, in both directions."""
     Settle: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.SettleRequest, _worker_service_pb2.SettleResponse]  # type: ignore[assignment]
     """Settles one lease without a stream; the same semantics as in a frame."""
+    Begin: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.BeginRequest, _worker_service_pb2.BeginResponse]  # type: ignore[assignment]
+    """Takes the lease of one named execution whose dispatch is external. Its settlement is by Settle."""
+    Heartbeat: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.HeartbeatRequest, _worker_service_pb2.HeartbeatResponse]  # type: ignore[assignment]
+    """Extends one lease without a stream, and says whether a cancellation was asked for."""
 
 class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Workers take leases here and say how their work ended."""
@@ -66,5 +74,21 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_worker_service_pb2.SettleResponse, _abc.Awaitable[_worker_service_pb2.SettleResponse]]:
         """Settles one lease without a stream; the same semantics as in a frame."""
+
+    @_abc_1.abstractmethod
+    def Begin(
+        self,
+        request: _worker_service_pb2.BeginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_service_pb2.BeginResponse, _abc.Awaitable[_worker_service_pb2.BeginResponse]]:
+        """Takes the lease of one named execution whose dispatch is external. Its settlement is by Settle."""
+
+    @_abc_1.abstractmethod
+    def Heartbeat(
+        self,
+        request: _worker_service_pb2.HeartbeatRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_service_pb2.HeartbeatResponse, _abc.Awaitable[_worker_service_pb2.HeartbeatResponse]]:
+        """Extends one lease without a stream, and says whether a cancellation was asked for."""
 
 def add_WorkerServiceServicer_to_server(servicer: WorkerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

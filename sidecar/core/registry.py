@@ -1,0 +1,37 @@
+"""The registry: keeps the catalog of this process as the store has it."""
+
+from collections.abc import Callable
+
+from sidecar.core.catalog import Catalog, catalog
+from sidecar.core.ports import Reader
+
+Listener = Callable[[Catalog], None]
+
+
+class Registry:
+    """Holds the current catalog; reading it costs nothing, and what was read never changes."""
+
+    def __init__(self, reader: Reader, strict: frozenset[str] = frozenset()) -> None:
+        self._reader = reader
+        self._strict = strict
+        self._revision = -1
+        self._listeners: list[Listener] = []
+        self.catalog = catalog((), strict)
+
+    def on_change(self, listener: Listener) -> None:
+        """Have each new catalog told to `listener`, on the event loop."""
+        self._listeners.append(listener)
+
+    async def refresh(self) -> None:
+        """Read the catalog anew if anything that is defined has changed.
+
+        Raises:
+            StoreUnavailableError: if the store cannot be read; the catalog stays as it is.
+        """
+        revision, entries = await self._reader.definitions(self._revision)
+        if entries is None:
+            return
+        self._revision = revision
+        self.catalog = catalog(entries, self._strict)
+        for listener in self._listeners:
+            listener(self.catalog)
