@@ -24,7 +24,7 @@ from sidecar.client.handles import Handle, SyncHandle
 from sidecar.client.io_thread import ForkedProcessError
 from sidecar.client.options import Deadlines, RetryPolicy
 from sidecar.client.records import Correlation, Execution, Failure, Markers, State
-from sidecar.client.run import Run, current_run
+from sidecar.client.run import Run, current_run, headers
 from sidecar.client.step import Step
 from sidecar.client.sync import SyncClient
 from sidecar.client.tracing import Account, Span, Trace, Verification, Violation
@@ -75,4 +75,5 @@ __all__ = [
     "Violation",
     "Worker",
     "current_run",
+    "headers",
 ]

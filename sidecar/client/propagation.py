@@ -1,16 +1,18 @@
 """The OpenTelemetry context of callers and handlers: taken up by itself, handed on verbatim."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote
 
 from opentelemetry import baggage, context, trace
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
+from sidecar.client.tracestate import Level2TraceState
 from sidecar.conventions import baggage as w3c_baggage
 from sidecar.conventions import trace_context as w3c
+from sidecar.conventions.carrier import BAGGAGE, TRACEPARENT, TRACESTATE
 from sidecar.v1 import execution_pb2 as pb
 
 _BAGGAGE_OCTETS: Final = "!#$&'()*+-./:<=>?@[]^_`{|}~"
@@ -18,15 +20,21 @@ _MEMBER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+=[^,]*")
 _DELIVERED: Final = context.create_key("sidecar-delivered-carrier")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Delivered:
-    """The texts that a lease brought and what they were read as: unchanged ones go on as they came."""
+    """What a lease brought: what is unchanged goes on as it came. One for each run, which it tells apart."""
 
     trace_id: int
-    tracestate: str
-    members: TraceState
+    tracestate: Level2TraceState
     baggage: str
     entries: Mapping[str, object]
+
+
+def headers_of(ctx: context.Context | None = None) -> dict[str, str]:
+    """Return the headers of a context, the current one by default, without those that it has nothing for."""
+    carrier = carrier_of(ctx) or pb.Carrier()
+    texts = ((TRACEPARENT, carrier.traceparent), (TRACESTATE, carrier.tracestate), (BAGGAGE, carrier.baggage))
+    return {name: text for name, text in texts if text}
 
 
 def carrier_of(ctx: context.Context | None = None) -> pb.Carrier | None:
@@ -46,39 +54,76 @@ def carrier_of(ctx: context.Context | None = None) -> pb.Carrier | None:
 def context_of(carrier: pb.Carrier) -> context.Context:
     """Return a new context with the carrier's span as remote parent, its baggage, and nothing else."""
     parent = w3c.parse_traceparent([carrier.traceparent])
-    members = TraceState(w3c.parse_tracestate([carrier.tracestate]))
-    entries = dict(_entries(carrier.baggage))
+    members = Level2TraceState.read(carrier.tracestate)
+    entries = dict(_pairs(carrier.baggage))
     trace_id = int(parent.trace_id, 16) if parent else 0
-    delivered = _Delivered(trace_id, carrier.tracestate, members, carrier.baggage, entries)
+    delivered = _Delivered(trace_id, members, carrier.baggage, entries)
     ctx = context.set_value(_DELIVERED, delivered, context.Context())
     for key, value in entries.items():
         ctx = baggage.set_baggage(key, value, ctx)
     if parent is None:
         return ctx
-    span = remote(trace_id, int(parent.span_id, 16), parent.flags, members)
-    return trace.set_span_in_context(span, ctx)
+    span = SpanContext(trace_id, int(parent.span_id, 16), True, TraceFlags(parent.flags), members)
+    return trace.set_span_in_context(NonRecordingSpan(span), ctx)
 
 
-def remote(trace_id: int, span_id: int, flags: int, members: TraceState) -> NonRecordingSpan:
-    """Return the stand-in of a span that the sidecar records."""
-    return NonRecordingSpan(SpanContext(trace_id, span_id, True, TraceFlags(flags), members))
+def here(run: context.Context) -> context.Context:
+    """Return where the current code stands in a run, whose own context is given.
+
+    That is the current context if the run's was handed down to it (a thread pool does not), under the
+    current span if that is of the run's trace.
+    """
+    now = context.get_current()
+    handed_down = context.get_value(_DELIVERED, now) is context.get_value(_DELIVERED, run)
+    span, first = trace.get_current_span(now), trace.get_current_span(run)
+    home = first.get_span_context()
+    if home.is_valid and span.get_span_context().trace_id != home.trace_id:
+        span = first
+    return trace.set_span_in_context(span, now if handed_down else run)
+
+
+def sibling(run: context.Context, span_id: bytes) -> NonRecordingSpan | None:
+    """Return the stand-in of a span that the sidecar records in a run's trace; None if there is no trace.
+
+    Flags and tracestate are the run's, as the decision to record it was, whatever span is current.
+    """
+    first = trace.get_current_span(run).get_span_context()
+    if not first.is_valid:
+        return None
+    number = int.from_bytes(span_id, "big")
+    return NonRecordingSpan(SpanContext(first.trace_id, number, True, first.trace_flags, first.trace_state))
 
 
 def _tracestate(span: SpanContext, delivered: _Delivered | None) -> str:
-    same = delivered is not None and delivered.trace_id == span.trace_id
-    if delivered is not None and same and span.trace_state == delivered.members:
-        return delivered.tracestate
-    return span.trace_state.to_header()
+    """Return the header; what a sampler of the user lost, that makes its own of level 1, is put back."""
+    state = span.trace_state
+    if delivered is None or delivered.trace_id != span.trace_id or isinstance(state, Level2TraceState):
+        return state.to_header()
+    return Level2TraceState(list(state.items())).completed_by(delivered.tracestate).to_header()
 
 
 def _baggage(entries: Mapping[str, object], delivered: _Delivered | None) -> str:
-    if delivered is not None and dict(entries) == delivered.entries:
-        return delivered.baggage
-    members = (f"{key}={quote(str(value), safe=_BAGGAGE_OCTETS)}" for key, value in entries.items())
-    return w3c_baggage.combine([member for member in members if _MEMBER.fullmatch(member)])
+    """Return the header: members as they came, properties included, but for those changed since."""
+    text, former = (delivered.baggage, delivered.entries) if delivered else ("", {})
+    if dict(entries) == former:
+        return text
+    changed = {key for key in {*former, *entries} if key not in former or entries.get(key) != former[key]}
+    kept = ",".join(member for member in text.split(",") if _key(member) not in changed)
+    made = (f"{key}={_value(value)}" for key, value in entries.items() if key in changed)
+    return w3c_baggage.combine([kept, *(member for member in made if _MEMBER.fullmatch(member))])
 
 
-def _entries(header: str) -> list[tuple[str, str]]:
-    """Return keys and decoded values; properties stay in the text that is handed on."""
-    pairs = (member.partition(";")[0].partition("=") for member in header.split(","))
-    return [(key.strip(), unquote(value.strip())) for key, mark, value in pairs if mark and key.strip()]
+def _value(value: object) -> str:
+    return quote(str(value), safe=_BAGGAGE_OCTETS, errors="replace")
+
+
+def _key(member: str) -> str:
+    return member.partition(";")[0].partition("=")[0].strip()
+
+
+def _pairs(header: str) -> Iterator[tuple[str, str]]:
+    """Yield keys and decoded values; properties stay in the text that is handed on."""
+    for member in header.split(","):
+        key, mark, value = member.partition(";")[0].partition("=")
+        if mark and key.strip():
+            yield key.strip(), unquote(value.strip())

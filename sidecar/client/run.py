@@ -10,7 +10,7 @@ from opentelemetry import context
 
 from sidecar.client import content, current, records
 from sidecar.client.delivery import Delivery
-from sidecar.client.propagation import context_of
+from sidecar.client.propagation import context_of, headers_of, here
 from sidecar.client.records import Correlation
 from sidecar.client.step import Step
 from sidecar.client.verdicts import HandlerError, RunCancelledError
@@ -81,7 +81,17 @@ class Run:
 
     def step(self, name: str) -> Step:
         """Return a step to run a part of the work in: `with run.step("parse"):`, or `async with`."""
-        return Step(self._delivery, name, next(self._sequence))
+        return Step(self._delivery, self._context, name, next(self._sequence))
+
+    def headers(self) -> dict[str, str]:
+        """Return `traceparent`, `tracestate` and `baggage` for a call to another service, if there are.
+
+        The parent is the current span if it is of this trace, a step's or one of your own; else the attempt's
+        `process` span. A step around a call gives the call a parent of its own. Tracestate and baggage go on
+        as they came, with what has been changed since. The context of OpenTelemetry itself names the same
+        parent; its own propagator of baggage leaves out properties (`;k=v`) and encodes anew.
+        """
+        return headers_of(here(self._context))
 
     def fail(
         self,
@@ -103,3 +113,9 @@ def current_run() -> Run | None:
     """Return the run that the current code belongs to, None outside a handler."""
     found = current.held_in(None)
     return found if isinstance(found, Run) else None
+
+
+def headers() -> dict[str, str]:
+    """Return `Run.headers` of the current run; outside a handler, the headers of the current context."""
+    run = current_run()
+    return headers_of() if run is None else run.headers()

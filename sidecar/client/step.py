@@ -8,11 +8,12 @@ from types import TracebackType
 from typing import Final, Self
 
 from opentelemetry import context, trace
+from opentelemetry.trace import NonRecordingSpan
 
 from sidecar.client.delivery import Delivery
 from sidecar.client.failures import plain
 from sidecar.client.outcomes import reported_type
-from sidecar.client.propagation import remote
+from sidecar.client.propagation import headers_of, here, sibling
 from sidecar.v1 import worker_service_pb2 as work
 
 MAX_STEPS: Final = 1_000
@@ -26,8 +27,9 @@ class Step:
     Its span is recorded by the sidecar under the id made here. An exception marks it and goes on.
     """
 
-    def __init__(self, delivery: Delivery, name: str, sequence: int) -> None:
+    def __init__(self, delivery: Delivery, origin: context.Context, name: str, sequence: int) -> None:
         self._delivery = delivery
+        self._origin = origin
         self._report = work.StepReport(
             lease=delivery.ref,
             sequence=sequence,
@@ -35,19 +37,29 @@ class Step:
             phase=work.STEP_PHASE_STARTED,
             span_id=secrets.token_bytes(8),
         )
+        self._span: NonRecordingSpan | None = None
         self._token: Token[context.Context] | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers for a call to another service, with the step's span as the parent.
+
+        Before its start, or if it is not reported, the parent is that of `Run.headers`: one that exists.
+        """
+        ctx = here(self._origin)
+        return headers_of(ctx if self._span is None else trace.set_span_in_context(self._span, ctx))
 
     def __enter__(self) -> Self:
         """Start: report it, and make its span current."""
         if self._report.sequence > MAX_STEPS:
             _LOG.warning("step %r is not reported: an attempt has at most %d", self._report.name, MAX_STEPS)
             return self
-        enclosing = context.get_value(_KEY)
+        ctx = here(self._origin)
+        enclosing = context.get_value(_KEY, ctx)
         if isinstance(enclosing, bytes):
             self._report.parent_span_id = enclosing
         self._report.started_after.FromTimedelta(self._delivery.elapsed())
         self._send()
-        self._token = context.attach(self._context())
+        self._token = context.attach(self._under(ctx))
         return self
 
     def __exit__(
@@ -85,12 +97,7 @@ class Step:
         report.CopyFrom(self._report)
         self._delivery.report(self._delivery, report)
 
-    def _context(self) -> context.Context:
-        ctx = context.set_value(_KEY, self._report.span_id)
-        outer = trace.get_current_span(ctx).get_span_context()
-        if not outer.is_valid:
-            return ctx
-        span_id = int.from_bytes(self._report.span_id, "big")
-        return trace.set_span_in_context(
-            remote(outer.trace_id, span_id, outer.trace_flags, outer.trace_state), ctx
-        )
+    def _under(self, ctx: context.Context) -> context.Context:
+        ctx = context.set_value(_KEY, self._report.span_id, ctx)
+        self._span = sibling(self._origin, self._report.span_id)
+        return ctx if self._span is None else trace.set_span_in_context(self._span, ctx)

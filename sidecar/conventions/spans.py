@@ -15,8 +15,12 @@ CORRELATION = (
     names.WEBHOOK_PROVIDER,
     names.SCHEDULE_ID,
     names.SCHEDULED_FOR,
+    names.EXTERNAL_ID,
+    names.PARENT_EXECUTION_ID,
+    names.ROOT_EXECUTION_ID,
+    names.FALLBACK,
 )
-"""On every span and log record; those of webhooks and schedules where they apply."""
+"""On every span and log record, where they apply."""
 
 MESSAGING = (
     names.MESSAGING_SYSTEM,
@@ -63,8 +67,18 @@ SPANS: tuple[Emitted, ...] = (
         "PRODUCER",
         "sidecar",
         "The accept: the anchor of the execution and its creation context. Its parent is the "
-        "caller's own span. Committed with the execution, exported at once.",
+        "caller's own span, or it begins a trace of its own with a link to the caller. Committed with the "
+        "execution, exported at once.",
         (*CORRELATION, *MESSAGING),
+    ),
+    Emitted(
+        "start",
+        "start {workflow}",
+        "INTERNAL",
+        "worker",
+        "Exported with the claim, for workflows with `live_parent: start`: the worker's own spans hang "
+        "under it while a long attempt goes on. Child of `send`.",
+        (*CORRELATION, names.SEGMENT_INDEX, names.ATTEMPT_NUMBER),
     ),
     Emitted(
         "attempt",
@@ -96,7 +110,8 @@ SPANS: tuple[Emitted, ...] = (
         "execution {workflow}",
         "INTERNAL",
         "sidecar",
-        "The terminal span: accept to outcome. Committed in the transaction of the terminal state, once.",
+        "The terminal span: accept to outcome, or the settlement alone with `terminal_span: summary`. "
+        "Committed in the transaction of the terminal state, once.",
         (*CORRELATION, *_SETTLEMENT),
     ),
 )
@@ -107,10 +122,11 @@ LOGS: tuple[Emitted, ...] = (
         names.SETTLED_EVENT,
         "INFO or ERROR",
         "sidecar",
-        "The settlement of an execution whose spans are not written, under the ids of its terminal span.",
+        "The settlement, under the ids of the terminal span: of an execution whose spans are not written, "
+        "or of all, as the workflow or queue says.",
         (*CORRELATION, *_SETTLEMENT),
     ),
 )
 
 LINK_ATTRIBUTES = (names.LINK_KIND,)
-"""On the links of `process`: `creation` or `former_attempt`."""
+"""On the links of `process`: `creation` or `former_attempt`; on that of `send`: `caller`."""

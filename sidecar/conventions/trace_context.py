@@ -16,6 +16,8 @@ KNOWN_FLAGS = SAMPLED | RANDOM
 MAX_MEMBERS = 32
 
 _OWS = " \t"
+_OTEL_KEY = "ot"
+_THRESHOLD_KEY = "th"
 _TRACEPARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
     r"(?P<rest>-.*)?"
@@ -76,7 +78,10 @@ def from_headers(headers: Iterable[tuple[str, str]]) -> Carrier:
 
 
 def parse_traceparent(values: Sequence[str]) -> TraceParent | None:
-    """Return the parent of exactly one header; None if it is absent, repeated or invalid."""
+    """Return the parent of exactly one header; None if it is absent, repeated or invalid.
+
+    Of a version yet to come the first four fields are read, and what follows after a dash is ignored.
+    """
     if len(values) != 1:
         return None
     match = _TRACEPARENT.fullmatch(values[0].strip(_OWS))
@@ -89,11 +94,16 @@ def parse_traceparent(values: Sequence[str]) -> TraceParent | None:
 
 def combine_tracestate(values: Sequence[str]) -> str:
     """Return the members of all headers in order; nothing at all if one of them is malformed."""
-    return ",".join(f"{key}={value}" for key, value in parse_tracestate(values))
+    return _format(parse_tracestate(values))
 
 
 def parse_tracestate(values: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the members in order, the first of each key; empty if malformed or more than 32."""
+    """Return the members in order; empty if one is malformed or there are more than 32.
+
+    Empty members do not count, and neither they nor the space around members goes on. Only one entry per
+    key is allowed, but to see to that is the sender's part, and a receiver may discard the others (level 2,
+    "Mutating the tracestate field"): the first stands, since what is newer is put to the left.
+    """
     members = [m for value in values for part in value.split(",") if (m := part.strip(_OWS))]
     matches = [_MEMBER.fullmatch(member) for member in members]
     if len(matches) > MAX_MEMBERS:
@@ -106,6 +116,33 @@ def parse_tracestate(values: Sequence[str]) -> list[tuple[str, str]]:
     return list(pairs.items())
 
 
+def is_member(key: str, value: str) -> bool:
+    """Return whether a tracestate may have this key and value."""
+    return _MEMBER.fullmatch(f"{key}={value}") is not None
+
+
+def without_threshold(tracestate: str) -> str:
+    """Return a tracestate that claims no sampling threshold, for a trace recorded whatever was decided.
+
+    Only the sub-key `th` of the member `ot` goes; its randomness `rv`, its other sub-keys and all other
+    members stay. The member so changed comes first, as level 2 demands; one left with nothing goes.
+
+    Source: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
+    """
+    members = dict(parse_tracestate([tracestate]))
+    given = members.get(_OTEL_KEY, "").split(";")
+    kept = [each for each in given if each.partition(":")[0] != _THRESHOLD_KEY]
+    if kept == given:
+        return _format(members.items())
+    rest = ";".join(kept).rstrip(_OWS)
+    del members[_OTEL_KEY]
+    return _format([*([(_OTEL_KEY, rest)] if rest else []), *members.items()])
+
+
 def format_traceparent(trace_id: str, span_id: str, flags: int) -> str:
     """Return a version 00 `traceparent`; flags that level 2 does not know are zero."""
     return f"00-{trace_id}-{span_id}-{flags & KNOWN_FLAGS:02x}"
+
+
+def _format(pairs: Iterable[tuple[str, str]]) -> str:
+    return ",".join(f"{key}={value}" for key, value in pairs)

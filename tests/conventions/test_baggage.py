@@ -15,6 +15,11 @@ def test_several_headers_combine_in_order() -> None:
     assert baggage.combine(["a=1", "", "b=2;p", "a=3"]) == "a=1,b=2;p,a=3"
 
 
+def test_the_space_around_a_header_is_not_part_of_it() -> None:
+    assert baggage.combine([" a=1\t", "\t", " b = 2 ,c "]) == "a=1,b = 2 ,c"
+    assert baggage.combine(["\u00e4, b=2 "]) == "b=2"
+
+
 def test_sixty_four_members_pass_and_more_are_cut_whole() -> None:
     members = [f"k{n}=v" for n in range(70)]
     assert baggage.combine([",".join(members[:64])]) == ",".join(members[:64])

@@ -125,6 +125,55 @@ def test_the_random_flag_goes_on_and_others_do_not() -> None:
     assert trace_context.format_traceparent(TRACE, SPAN, 0xFF) == f"00-{TRACE}-{SPAN}-03"
 
 
+@pytest.mark.parametrize(
+    ("tracestate", "left"),
+    [
+        ("", ""),
+        ("a=1,b=2", "a=1,b=2"),
+        ("ot=th:8", ""),
+        ("ot=th:0", ""),
+        ("a=1,ot=th:8,b=2", "a=1,b=2"),
+        ("ot=th:8;rv:6e6d1a75832a2f", "ot=rv:6e6d1a75832a2f"),
+        ("ot=rv:6e6d1a75832a2f;th:8", "ot=rv:6e6d1a75832a2f"),
+        ("ot=p:8;th:fd70a4;r:62", "ot=p:8;r:62"),
+        ("0v@x=1,ot=th:8;rv:6e6d1a75832a2f,b= 2", "ot=rv:6e6d1a75832a2f,0v@x=1,b= 2"),
+        ("a=1,ot=rv:6e6d1a75832a2f", "a=1,ot=rv:6e6d1a75832a2f"),
+        ("a=1,ot=thx:8;xth:9", "a=1,ot=thx:8;xth:9"),
+        ("a=1,tenant@ot=th:8,otx=th:8", "a=1,tenant@ot=th:8,otx=th:8"),
+        ("ot=th:8;", ""),
+        ("ot=rv:6e6d1a75832a2f ;th:8", "ot=rv:6e6d1a75832a2f"),
+        ("ot=th:8,BAD=1", ""),
+    ],
+)
+def test_without_its_threshold_a_tracestate_keeps_all_else(tracestate: str, left: str) -> None:
+    assert trace_context.without_threshold(tracestate) == left
+
+
+SUB_KEYS = st.lists(st.sampled_from(["th:8", "th:", "th", "rv:6e6d1a75832a2f", "x:1", "", " "]), max_size=4)
+
+
+@given(SUB_KEYS.map(";".join), st.integers(0, 31), st.integers(0, 31))
+def test_no_threshold_is_left_and_no_other_member_touched(value: str, before: int, after: int) -> None:
+    others = [(f"k{n}", "th:1") for n in range(before + after)][:31]
+    members = [*others[:before], ("ot", value), *others[before:]]
+    text = ",".join(f"{key}={value}" for key, value in members)
+    left = trace_context.parse_tracestate([trace_context.without_threshold(text)])
+    if not trace_context.is_member("ot", value.rstrip()):
+        assert left == []
+        return
+    assert [pair for pair in left if pair[0] != "ot"] == others
+    assert not {"th", "th:", "th:8"} & {each for key, v in left if key == "ot" for each in v.split(";")}
+    assert dict(left).get("ot", "").count("rv:") == value.count("rv:")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "valid"),
+    [("0a@b", "x y", True), ("a", "x,y", False), ("a", "x=y", False), ("A", "x", False), ("a", "", False)],
+)
+def test_a_member_is_told_from_what_is_none(key: str, value: str, valid: bool) -> None:
+    assert trace_context.is_member(key, value) == valid
+
+
 @given(st.lists(st.text(), max_size=3), st.lists(st.text(), max_size=3))
 def test_any_headers_give_a_carrier_that_reads_back_the_same(parents: list[str], states: list[str]) -> None:
     headers = [*(("traceparent", p) for p in parents), *(("tracestate", s) for s in states)]
