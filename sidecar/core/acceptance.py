@@ -1,12 +1,15 @@
-"""The accept: an execution and its anchor become durable, once per id and per key."""
+"""The accept: an execution and its anchor become durable, once per id and per key; so do refused ones."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 from sidecar.core import spans
+from sidecar.core.admission import PREPROCESSING, gate
 from sidecar.core.commands import Accept, Accepted, Plan
+from sidecar.core.finalizer import Verdict, finalize
 from sidecar.core.folio import Folio, IdempotencyKey
-from sidecar.core.model import Execution, Recording, Terms, Timings
+from sidecar.core.lifecycle import Move
+from sidecar.core.model import Execution, Failure, Path, Recording, Terms, Timings
 from sidecar.core.refusals import Reason, Refused
 from sidecar.core.retry import nanos
 
@@ -16,16 +19,40 @@ def accept(folio: Folio, command: Accept) -> Accepted | Refused:
     draft = command.execution
     first = folio.executions.get(draft.key)
     if first is not None:
-        return _repeat(
+        return _again(
             draft, first, Reason.EXECUTION_ID_CONFLICT, "execution id", draft.correlation.execution_id
         )
     key = draft.terms.idempotency_key
     if key is not None:
         holder = _holder(folio, draft.correlation.namespace, key)
         if holder is not None:
-            return _repeat(draft, holder, Reason.IDEMPOTENCY_CONFLICT, "idempotency key", key)
+            return _again(draft, holder, Reason.IDEMPOTENCY_CONFLICT, "idempotency key", key)
+    refused = command.refusal or gate(folio, draft, command.rule)
+    if refused is not None:
+        return _reject(folio, draft, command.plan, refused)
+    if key is not None:
         _remember(folio, draft, key, command.key_ttl)
     return Accepted(_create(folio, draft, command.plan), existing=False)
+
+
+def _reject(folio: Folio, draft: Execution, plan: Plan, refused: Refused) -> Refused:
+    """Keep the refused work as a settled record. Its key stays free: a repeat may be let in."""
+    if refused.reason is Reason.PAYLOAD_TOO_LARGE:
+        draft = replace(draft, terms=replace(draft.terms, payload=b""))
+    execution = _create(folio, draft, plan)
+    reject(folio, execution, refused)
+    return _told(refused, execution)
+
+
+def reject(folio: Folio, execution: Execution, refused: Refused) -> None:
+    """Settle work that is not let in, whether it was about to be queued or to be handed out."""
+    failure = Failure(f"{PREPROCESSING}{refused.reason.lower()}", refused.message)
+    finalize(folio, execution, Verdict(Move.FAIL, Path.REJECTED, failure=failure))
+
+
+def _told(refused: Refused, execution: Execution) -> Refused:
+    ids = {"execution_id": execution.correlation.execution_id}
+    return replace(refused, metadata={**refused.metadata, **ids}, execution=execution)
 
 
 def _holder(folio: Folio, namespace: str, key: str) -> Execution | None:
@@ -39,8 +66,12 @@ def _holder(folio: Folio, namespace: str, key: str) -> Execution | None:
     return holder
 
 
-def _repeat(draft: Execution, first: Execution, reason: Reason, what: str, value: str) -> Accepted | Refused:
+def _again(draft: Execution, first: Execution, reason: Reason, what: str, value: str) -> Accepted | Refused:
+    """Answer a repeat as the first was answered, and refuse other work under the same name."""
     if draft.terms.fingerprint == first.terms.fingerprint:
+        record = first.terminal
+        if record is not None and record.path is Path.REJECTED and record.finalized_at == first.sent_at:
+            return _told(_refusal_of(record.failure), first)
         return Accepted(first, existing=True)
     return Refused(
         reason,
@@ -48,6 +79,11 @@ def _repeat(draft: Execution, first: Execution, reason: Reason, what: str, value
         {"execution_id": first.correlation.execution_id},
         first,
     )
+
+
+def _refusal_of(failure: Failure | None) -> Refused:
+    told = failure or Failure(f"{PREPROCESSING}{Reason.CHECK_FAILED.lower()}")
+    return Refused(Reason(told.type.removeprefix(PREPROCESSING).upper()), told.message)
 
 
 def _remember(folio: Folio, draft: Execution, key: str, ttl: timedelta) -> None:

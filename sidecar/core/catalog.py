@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from sidecar.core.definitions import (
     AS_USUAL,
+    UNLIMITED,
     Concurrency,
+    Definition,
     OverLimit,
     Propagation,
     Queue,
@@ -16,7 +18,7 @@ from sidecar.core.definitions import (
     Webhook,
     Workflow,
 )
-from sidecar.core.model import LiveParent, SettlementLogs, Style, TerminalSpan
+from sidecar.core.model import PLAIN, LiveParent, SettlementLogs, Style, TerminalSpan
 from sidecar.core.refusals import Reason, Refused
 
 Named = tuple[str, str]
@@ -53,7 +55,7 @@ class Rule:
     caps: tuple[Cap, ...] = ()
     propagation: Propagation = Propagation.CONTINUE
     sampling: SamplingRule = SamplingRule.INHERIT
-    style: Style = Style()
+    style: Style = PLAIN
 
     @property
     def counts(self) -> bool:
@@ -75,6 +77,8 @@ class Catalog:
 
     entries: tuple[Stored, ...] = ()
     strict: frozenset[str] = frozenset()
+    is_capped: bool = False
+    """Whether anything limits how many may run at once."""
     _workflows: dict[Named, Workflow] = field(default_factory=dict, repr=False)
     _queues: dict[Named, Queue] = field(default_factory=dict, repr=False)
     _schedules: dict[Named, Schedule] = field(default_factory=dict, repr=False)
@@ -154,18 +158,23 @@ def _caps(scope: str, concurrency: Concurrency | None) -> tuple[Cap, ...]:
 
 def catalog(entries: Iterable[Stored], strict: frozenset[str] = frozenset()) -> Catalog:
     """Return the snapshot of these definitions."""
-    found = Catalog(tuple(entries), strict)
-    for stored in found.entries:
-        match stored.definition:
+    stored = tuple(entries)
+    found = Catalog(stored, strict, any(_limits(each.definition) for each in stored))
+    for each in stored:
+        match each.definition:
             case Workflow(workflow_id=name) as workflow:
-                found._workflows[stored.namespace, name] = workflow
+                found._workflows[each.namespace, name] = workflow
             case Queue(queue=name) as queue:
-                found._queues[stored.namespace, name] = queue
+                found._queues[each.namespace, name] = queue
             case Schedule(schedule_id=name) as schedule:
-                found._schedules[stored.namespace, name] = schedule
+                found._schedules[each.namespace, name] = schedule
             case Webhook(path=path) as webhook:
-                found._webhooks[path] = stored.namespace, webhook
+                found._webhooks[path] = each.namespace, webhook
     return found
+
+
+def _limits(definition: Definition) -> bool:
+    return isinstance(definition, Workflow | Queue) and definition.concurrency != UNLIMITED
 
 
 EMPTY = catalog(())

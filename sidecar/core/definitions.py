@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from sidecar.core.model import LiveParent, RetryPolicy, SettlementLogs, Source, TerminalSpan
 from sidecar.core.schedules import Timing
-from sidecar.core.webhooks import Verification
+from sidecar.core.webhooks import OPEN, Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Webhook:
     queue: str = ""
     provider: str = ""
     disabled: bool = False
-    verification: Verification = Verification()
+    verification: Verification = OPEN
     delivery_header: str = ""
     propagation: Propagation | None = None
     max_body_bytes: int = 0

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from sidecar import failpoints
+from sidecar.core.catalog import EMPTY, Catalog
 from sidecar.core.commands import Claim, Claimed, LeaseRef, Release
 from sidecar.core.lifecycle import State
 from sidecar.core.model import Execution
@@ -22,9 +23,11 @@ class Dispatcher:
         reader: Reader,
         *,
         on_error: Callable[[Exception], None] = lambda _: None,
+        catalog: Callable[[], Catalog] = lambda: EMPTY,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
+        self._catalog = catalog
         self._on_error = on_error
         self._lanes: dict[Lane, dict[Session, None]] = {}
         self._workers: dict[tuple[str, str], Session] = {}
@@ -94,12 +97,22 @@ class Dispatcher:
     def changed(self, changes: Sequence[Change]) -> None:
         """Wake lanes that a commit put work on; work for later sets a timer."""
         for change in changes:
+            lane = (change.key[0], change.queue, change.workflow_id)
+            if change.state is not State.RUNNING:
+                self._tell_room(lane)
             if change.state is State.QUEUED:
-                lane = (change.key[0], change.queue, change.workflow_id)
                 if change.run_at <= change.now:
                     self.wake(lane)
                 elif lane in self._lanes:
                     self._wake_in(lane, change.run_at - change.now)
+
+    def _tell_room(self, lane: Lane) -> None:
+        """Wake whoever waits for the room that an execution of this lane has left under a limit."""
+        catalog = self._catalog()
+        if catalog.is_capped and catalog.rule(*lane).caps:
+            for other in list(self._lanes):
+                if other[0] == lane[0] and (other[1] == lane[1] or other[2] == lane[2]):
+                    self.wake(other)
 
     def tell_cancel(self, execution: Execution, grace_left: timedelta) -> bool:
         """Pass a cancellation to the worker that runs the execution, if it is connected here."""
@@ -165,7 +178,13 @@ class Dispatcher:
 
     async def _submit(self, session: Session, limit: int) -> Claimed:
         command = Claim(
-            session.namespace, session.worker_id, session.resource, session.queues, session.workflows, limit
+            session.namespace,
+            session.worker_id,
+            session.resource,
+            session.queues,
+            session.workflows,
+            limit,
+            self._catalog(),
         )
         try:
             return await self._ledger.submit(command)

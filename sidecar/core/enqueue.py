@@ -2,20 +2,19 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from sidecar.conventions import names
-from sidecar.conventions.baggage import combine
 from sidecar.conventions.carrier import Carrier
-from sidecar.conventions.trace_context import parse
-from sidecar.core.admission import AdmissionLimits, admit
+from sidecar.core.admission import AdmissionLimits, screen
+from sidecar.core.anchoring import Anchoring
+from sidecar.core.catalog import Catalog, Rate, Rule
 from sidecar.core.commands import Accept, Accepted, Plan
-from sidecar.core.model import Anchor, Correlation, Execution, RetryPolicy, Source, Terms
-from sidecar.core.ports import Clock, Ids, Ledger, Sampler
+from sidecar.core.definitions import NO_DEADLINES, Deadlines, Propagation, Workflow
+from sidecar.core.model import Correlation, Dispatch, Execution, RetryPolicy, Source, Terms
+from sidecar.core.ports import Clock, Ids, Ledger, PayloadChecker, Sampler
 from sidecar.core.refusals import Refused, refused_by
 from sidecar.core.sessions import Lane
-
 
 DEFAULT_QUEUE = "default"
 
@@ -72,13 +71,17 @@ class Entry:
         sampler: Sampler,
         limits: AdmissionLimits,
         wake: Callable[[Lane, int], None],
+        catalog: Callable[[], Catalog],
+        checker: PayloadChecker,
     ) -> None:
         self._ledger = ledger
         self._ids = ids
         self._clock = clock
-        self._sampler = sampler
+        self._anchoring = Anchoring(ids, sampler)
         self._limits = limits
         self._wake = wake
+        self._catalog = catalog
+        self._checker = checker
 
     async def enqueue(self, requests: Sequence[Request]) -> list[Accepted | Refused]:
         """Accept each request on its own; answers come in order, after the commit.
@@ -86,40 +89,42 @@ class Entry:
         Raises:
             StoreUnavailableError: when nothing of this call is known to be durable; repeat it.
         """
-        answers: dict[int, Accepted | Refused] = {}
-        accepts: dict[int, Accept] = {}
-        for index, request in enumerate(requests):
-            refused = admit(request.payload, self._limits)
-            if refused is not None:
-                answers[index] = refused
-            else:
-                accepts[index] = self._accept(request)
-        self._wake_lanes(accepts.values())
-        results = await self._ledger.submit_many(list(accepts.values()))
-        answers.update(zip(accepts, map(_answer, results), strict=True))
-        return [answers[index] for index in range(len(requests))]
+        accepts = [self.prepare(request) for request in requests]
+        self._wake_lanes(accept for accept in accepts if accept.refusal is None)
+        return [_answer(result) for result in await self._ledger.submit_many(accepts)]
 
-    def _accept(self, request: Request) -> Accept:
-        limits = request.deadlines
-        plan = Plan(
-            arrived=self._clock.monotonic(),
+    def prepare(self, request: Request) -> Accept:
+        """Return the command that has one request accepted, its identity made and looked at.
+
+        One that is refused is a command too: the refusal is made durable.
+        """
+        catalog = self._catalog()
+        workflow = catalog.workflow(request.namespace, request.workflow_id)
+        queue = request.queue or (workflow.queue if workflow else "") or DEFAULT_QUEUE
+        rule = catalog.rule(request.namespace, queue, request.workflow_id)
+        if request.rates:
+            rule = replace(rule, rates=(*request.rates, *rule.rates))
+        refused = screen(request.payload, request.source, workflow, rule, self._limits, self._checker)
+        deadlines = _deadlines(request, workflow)
+        draft = self._draft(request, _terms(request, queue, workflow, deadlines, rule), rule)
+        return Accept(draft, self._limits.idempotency_window, self._plan(request, deadlines), refused, rule)
+
+    def _plan(self, request: Request, deadlines: Deadlines) -> Plan:
+        return Plan(
+            arrived=self._clock.monotonic() - request.handed_in.total_seconds(),
             run_at=request.run_at,
             run_in=request.run_in or timedelta(),
-            in_queue=limits.in_queue,
-            total=limits.total,
+            in_queue=deadlines.in_queue,
+            total=deadlines.total,
         )
-        return Accept(self._draft(request), self._limits.idempotency_window, plan)
 
-    def _draft(self, request: Request) -> Execution:
+    def _draft(self, request: Request, terms: Terms, rule: Rule) -> Execution:
         """Return the execution without its times, which the accept resolves."""
         correlation = self._correlation(request)
-        return Execution(
-            correlation=correlation,
-            anchor=self._anchor(request, correlation),
-            terms=_terms(request),
-            accepted_at=0,
-            run_at=0,
+        anchor = self._anchoring.anchor(
+            correlation, terms.queue, request.carrier, request.propagation or rule.propagation, rule.sampling
         )
+        return Execution(correlation=correlation, anchor=anchor, terms=terms, accepted_at=0, run_at=0)
 
     def _correlation(self, request: Request) -> Correlation:
         execution_id = request.execution_id or self._ids.execution_id()
@@ -133,29 +138,13 @@ class Entry:
             parent_execution_id=parent,
             source=request.source,
             trigger_type=request.trigger_type,
+            webhook_id=request.webhook_id,
+            path=request.path,
+            provider=request.provider,
+            schedule_id=request.schedule_id,
+            scheduled_for=request.scheduled_for,
             external_id=request.external_id,
-        )
-
-    def _anchor(self, request: Request, correlation: Correlation) -> Anchor:
-        remote = parse(request.carrier)
-        parent = remote.parent if remote else None
-        trace_id = parent.trace_id if parent else self._ids.trace_id()
-        sampling = self._sampler.decide(
-            request.carrier if remote else Carrier(),
-            trace_id,
-            f"send {request.queue}",
-            ((names.EXECUTION_ID, correlation.execution_id), (names.WORKFLOW_ID, correlation.workflow_id)),
-        )
-        return Anchor(
-            trace_id=trace_id,
-            send_span_id=self._ids.span_id(),
-            terminal_span_id=self._ids.span_id(),
-            parent_span_id=parent.span_id if parent else None,
-            flags=sampling.flags,
-            tracestate=sampling.tracestate,
-            baggage=combine([request.carrier.baggage]),
-            recording=sampling.recording,
-            sampler_attributes=sampling.attributes,
+            fallback=request.fallback,
         )
 
     def _wake_lanes(self, accepts: Iterable[Accept]) -> None:
@@ -173,24 +162,45 @@ def _answer(result: Accepted | Refused | Exception) -> Accepted | Refused:
     return refused_by(result) if isinstance(result, Exception) else result
 
 
-def _terms(request: Request) -> Terms:
+def _deadlines(request: Request, workflow: Workflow | None) -> Deadlines:
+    own = request.deadlines
+    if workflow is None or workflow.deadlines is NO_DEADLINES:
+        return own
+    usual = workflow.deadlines
+    return Deadlines(own.in_queue or usual.in_queue, own.attempt or usual.attempt, own.total or usual.total)
+
+
+def _terms(
+    request: Request, queue: str, workflow: Workflow | None, deadlines: Deadlines, rule: Rule
+) -> Terms:
+    retry = request.retry or (workflow.retry if workflow else None) or _ONCE
     return Terms(
-        queue=request.queue,
+        queue=queue,
         payload=request.payload,
         content_type=request.content_type,
         fingerprint=fingerprint(request),
-        retry=request.retry,
-        attempt_timeout=request.deadlines.attempt,
+        retry=retry,
+        attempt_timeout=deadlines.attempt,
         idempotency_key=request.idempotency_key,
         retry_of=request.retry_of,
+        dispatch=request.dispatch,
+        concurrency_key=request.concurrency_key,
+        style=rule.style,
     )
 
 
+_ONCE = RetryPolicy()
+
+
 def fingerprint(request: Request) -> str:
-    """Return a digest of the work asked for: what must be equal for a repeat to be the same work."""
+    """Return a digest of the work asked for: what must be equal for a repeat to be the same work.
+
+    It is of the request as it came: a changed definition makes no other work of it.
+    """
     digest = hashlib.blake2b(digest_size=16)
-    policy = (request.retry, request.deadlines, request.run_at, request.run_in)
-    for part in (request.workflow_id, request.queue, request.content_type, repr(policy)):
+    policy = (request.retry or _ONCE, request.deadlines, request.run_at, request.run_in)
+    queue = request.queue or DEFAULT_QUEUE
+    for part in (request.workflow_id, queue, request.content_type, repr(policy)):
         digest.update(part.encode("utf-8", "surrogatepass"))
         digest.update(b"\0")
     digest.update(request.payload)

@@ -18,6 +18,7 @@ class Role(StrEnum):
     """Which record of the row model a span or log belongs to."""
 
     SEND = "send"
+    START = "start"
     ATTEMPT = "attempt"
     STEP = "step"
     TERMINAL = "terminal"
@@ -86,7 +87,9 @@ class Emission:
         return self.facts.role if isinstance(self.facts, SpanFacts) else Role.SETTLEMENT_LOG
 
     def receipt(self, outbox_id: int) -> None:
-        """Note on the owning record which outbox row holds these facts."""
+        """Note on the owning record which outbox row holds these facts; a `start` span needs no note."""
+        if self.role is Role.START:
+            return
         if not isinstance(self.owner, Execution):
             self.owner.outbox_id = outbox_id
         elif self.role is Role.SEND:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sidecar.core import attempts, spans
 from sidecar.core.folio import Folio, Limits
 from sidecar.core.lifecycle import Move, after
-from sidecar.core.model import Execution, Failure, Path, Recording, TerminalRecord
+from sidecar.core.model import Execution, Failure, Path, Recording, SettlementLogs, TerminalRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ def finalize(folio: Folio, execution: Execution, verdict: Verdict) -> None:
     execution.lease_expires_at = None
     execution.terminal = _record(folio, verdict)
     folio.touch(execution)
+    folio.feed_back(execution)
     _emit(folio, execution)
 
 
@@ -83,8 +84,13 @@ def bounded(failure: Failure | None, limits: Limits) -> Failure | None:
 
 
 def _emit(folio: Folio, execution: Execution) -> None:
-    recording = execution.anchor.recording
-    if recording is Recording.SAMPLED:
+    if execution.anchor.recording is Recording.SAMPLED:
         folio.emit(spans.terminal_span(execution), execution)
-    elif recording is Recording.UNSAMPLED and folio.limits.settlement_logs:
+    if folio.limits.settlement_logs and _is_logged(execution):
         folio.emit(spans.settlement_log(execution), execution)
+
+
+def _is_logged(execution: Execution) -> bool:
+    wanted = execution.terms.style.settlement_logs
+    unsampled = execution.anchor.recording is Recording.UNSAMPLED
+    return wanted is SettlementLogs.ALL or (wanted is SettlementLogs.UNSAMPLED and unsampled)

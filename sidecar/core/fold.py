@@ -3,19 +3,25 @@
 from typing import Any
 
 from sidecar.core.acceptance import accept
+from sidecar.core.beginning import begin
 from sidecar.core.cancellation import cancel
 from sidecar.core.claiming import claim
 from sidecar.core.commands import (
     Accept,
+    Begin,
     Cancel,
     Command,
+    Define,
+    Fire,
     Reap,
     Rebase,
     Release,
     Renew,
     ReportStep,
     Settle,
+    Undefine,
 )
+from sidecar.core.defining import define, undefine
 from sidecar.core.folio import Folio
 from sidecar.core.model import Key
 from sidecar.core.progress import rebase, release, renew, report_step
@@ -46,6 +52,8 @@ def fold(folio: Folio, command: Command[Any]) -> object:
 
 def _fold_rare(folio: Folio, command: Command[Any]) -> object:
     match command:
+        case Begin():
+            return begin(folio, command)
         case Cancel():
             return cancel(folio, command)
         case Release():
@@ -56,7 +64,28 @@ def _fold_rare(folio: Folio, command: Command[Any]) -> object:
             rebase(folio, command)
             return None
         case _:
+            return _fold_registry(folio, command)
+
+
+def _fold_registry(folio: Folio, command: Command[Any]) -> object:
+    match command:
+        case Define():
+            return define(folio, command)
+        case Undefine():
+            return undefine(folio, command)
+        case _:
             raise TypeError(f"no verb for {type(command).__name__}")
+
+
+def accept_in(command: Command[Any]) -> Accept | None:
+    """Return the accept that a command is or brings with it."""
+    match command:
+        case Accept():
+            return command
+        case Fire(accept=accept):
+            return accept
+        case _:
+            return None
 
 
 def keys_of(command: Command[Any]) -> tuple[Key, ...]:
@@ -64,7 +93,7 @@ def keys_of(command: Command[Any]) -> tuple[Key, ...]:
     match command:
         case Settle(ref=ref) | Renew(ref=ref) | ReportStep(ref=ref) | Release(ref=ref):
             return (ref.key,)
-        case Cancel(key=key) | Rebase(key=key):
+        case Begin(key=key) | Cancel(key=key) | Rebase(key=key):
             return (key,)
         case Reap(due=due):
             return (due.key,)

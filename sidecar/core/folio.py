@@ -8,7 +8,8 @@ from typing import Protocol
 from sidecar.core.definitions import Kind, Stored
 from sidecar.core.facts import Emission, LogFacts, SpanFacts
 from sidecar.core.model import Attempt, Event, Execution, Key, Step
-from sidecar.core.scheduling import Standing
+from sidecar.core.schedules import Standing
+from sidecar.core.usage import Usage
 
 DefinitionKey = tuple[str, Kind, str]
 """Namespace, kind and name."""
@@ -73,7 +74,10 @@ class Folio:
     steps: dict[StepKey, Step] = field(default_factory=dict)
     ended: dict[tuple[Key, int], Attempt] = field(default_factory=dict)
 
+    usage: Usage = field(default_factory=Usage)
     definitions: dict[DefinitionKey, Stored] = field(default_factory=dict)
+    registry_revision: int = 0
+    """Grows with each change of anything that is defined; read together with the definitions."""
     standings: dict[Key, Standing] = field(default_factory=dict)
 
     created: dict[Key, Execution] = field(default_factory=dict)
@@ -122,6 +126,11 @@ class Folio:
         """Return the attempt's steps that have not completed, in order."""
         mine = [s for (key, f, _), s in self.steps.items() if key == execution.key and f == fence]
         return sorted((s for s in mine if s.ended_at is None), key=lambda s: s.sequence)
+
+    def feed_back(self, execution: Execution) -> None:
+        """Note an end that a schedule has to learn of."""
+        if execution.correlation.schedule_id is not None:
+            self.outcomes.append(execution)
 
     def emit(self, facts: SpanFacts | LogFacts, owner: Execution | Attempt | Step) -> None:
         """Have facts committed together with the transition that made them."""

@@ -195,6 +195,11 @@ class Attempt:
     digest: bytes | None = None
     outbox_id: int | None = None
 
+    @property
+    def parent_span_id(self) -> str:
+        """Return which span the worker's own spans hang under."""
+        return self.live_span_id or self.span_id
+
 
 @dataclass(slots=True)
 class Step:

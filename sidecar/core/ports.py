@@ -11,7 +11,7 @@ from sidecar.core.facts import LogFacts, SpanFacts
 from sidecar.core.folio import Chance
 from sidecar.core.lifecycle import State
 from sidecar.core.model import Attempt, Attributes, Execution, Key, Recording, Resource, Step
-from sidecar.core.scheduling import Standing
+from sidecar.core.schedules import Standing
 
 R = TypeVar("R")
 
@@ -252,8 +252,13 @@ class Sampling:
 class Sampler(Protocol):
     """The provider's sampler, asked once per execution."""
 
-    def decide(self, parent: Carrier, trace_id: str, name: str, attributes: Attributes) -> Sampling:
-        """Decide whether an execution's spans are written. `parent` is empty for a new root."""
+    def decide(
+        self, parent: Carrier, trace_id: str, name: str, attributes: Attributes, link: Carrier | None = None
+    ) -> Sampling:
+        """Decide whether an execution's spans are written.
+
+        `parent` is empty for a new root, which may have a link to the caller's trace.
+        """
 
 
 class Meter(Protocol):

@@ -5,7 +5,7 @@ from sidecar.core.commands import Due, Fault, Reap, Reaped
 from sidecar.core.finalizer import Verdict, finalize
 from sidecar.core.folio import Folio
 from sidecar.core.lifecycle import Move, State
-from sidecar.core.model import Execution, Failure, Path
+from sidecar.core.model import Dispatch, Execution, Failure, Path
 from sidecar.core.settlement import fail_attempt
 
 
@@ -29,9 +29,17 @@ def expire(folio: Folio, execution: Execution, *, leases_too: bool) -> None:
     if _passed(terms.deadline_at, now):
         _fail(folio, execution, names.TYPE_TIMEOUT, "the deadline of the whole execution passed")
     elif execution.state is State.QUEUED and not execution.attempts and _passed(terms.queue_deadline_at, now):
-        _fail(folio, execution, names.TYPE_EXPIRED_IN_QUEUE, "no worker took it before its queue deadline")
+        _expire_queued(folio, execution)
     elif execution.state is State.RUNNING:
         _expire_running(folio, execution, leases_too)
+
+
+def _expire_queued(folio: Folio, execution: Execution) -> None:
+    scheduled = execution.correlation.schedule_id is not None
+    if scheduled and execution.terms.dispatch is Dispatch.EXTERNAL:
+        _fail(folio, execution, names.TYPE_MISSED, "nobody began this occurrence in the time it had")
+    else:
+        _fail(folio, execution, names.TYPE_EXPIRED_IN_QUEUE, "no worker took it before its queue deadline")
 
 
 def _expire_running(folio: Folio, execution: Execution, leases_too: bool) -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from sidecar.core.model import Key
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -31,3 +33,19 @@ class Calendar(Protocol):
 
     def last_until(self, timing: Timing, since: int, until: int, limit: int) -> list[int]:
         """Return the latest occurrences in [since, until], at most `limit` of them, ascending."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """Where a schedule stands. Mutable only inside one commit; `version` grows with each change."""
+
+    key: Key
+    next_at: int | None
+    paused: bool = False
+    failures: int = 0
+    fired: int = 0
+    skipped: int = 0
+    last_error: str | None = None
+    last_execution_id: str | None = None
+    last_scheduled_for: int | None = None
+    version: int = 1

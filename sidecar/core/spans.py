@@ -1,13 +1,25 @@
 """From rows to span facts: pure, so that the encoder, `sidecar trace` and repairs say the same."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 from sidecar.conventions import names
+from sidecar.conventions.trace_context import parse
 from sidecar.core.facts import Kind, Link, LogFacts, Role, SpanFacts
 from sidecar.core.lifecycle import State
-from sidecar.core.model import Attempt, Attributes, AttributeValue, Execution, Failure, Step
+from sidecar.core.model import (
+    Anchor,
+    Attempt,
+    Attributes,
+    AttributeValue,
+    Execution,
+    Failure,
+    Step,
+    TerminalSpan,
+)
 
 _SECOND = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def correlation_attributes(execution: Execution) -> Attributes:
@@ -23,9 +35,18 @@ def correlation_attributes(execution: Execution) -> Attributes:
         (names.WEBHOOK_ID, c.webhook_id),
         (names.WEBHOOK_PROVIDER, c.provider),
         (names.SCHEDULE_ID, c.schedule_id),
-        (names.SCHEDULED_FOR, c.scheduled_for),
+        (names.SCHEDULED_FOR, None if c.scheduled_for is None else _instant(c.scheduled_for)),
+        (names.EXTERNAL_ID, c.external_id),
+        (names.PARENT_EXECUTION_ID, c.parent_execution_id),
+        (names.ROOT_EXECUTION_ID, None if c.root_execution_id == c.execution_id else c.root_execution_id),
+        (names.FALLBACK, True if c.fallback else None),
     ]
     return _present(pairs)
+
+
+def _instant(at: int) -> str:
+    """Return a time as RFC 3339 text in UTC, to the microsecond."""
+    return (_EPOCH + timedelta(microseconds=at // 1_000)).isoformat()
 
 
 def send_span(execution: Execution) -> SpanFacts:
@@ -45,7 +66,38 @@ def send_span(execution: Execution) -> SpanFacts:
             *_messaging(execution, "send"),
             *anchor.sampler_attributes,
         ),
+        links=_caller_link(anchor),
     )
+
+
+def _caller_link(anchor: Anchor) -> tuple[Link, ...]:
+    """Return the link to a caller whose trace is not continued."""
+    remote = parse(anchor.link) if anchor.link is not None else None
+    if remote is None:
+        return ()
+    parent = remote.parent
+    kind = ((names.LINK_KIND, "caller"),)
+    return (Link(parent.trace_id, parent.span_id, parent.flags, remote.tracestate, kind),)
+
+
+def start_span(execution: Execution, attempt: Attempt) -> SpanFacts:
+    """Return the short span that the worker's own spans hang under while the attempt goes on."""
+    return _span(
+        execution,
+        role=Role.START,
+        name=f"start {execution.correlation.workflow_id}",
+        kind=Kind.INTERNAL,
+        span_id=attempt.live_span_id or attempt.span_id,
+        parent=execution.anchor.send_span_id,
+        start_at=attempt.started_at,
+        end_at=attempt.started_at,
+        attributes=(*correlation_attributes(execution), *_attempt_numbers(attempt)),
+        resource_id=attempt.resource_id,
+    )
+
+
+def _attempt_numbers(attempt: Attempt) -> Attributes:
+    return (names.SEGMENT_INDEX, attempt.segment_index), (names.ATTEMPT_NUMBER, attempt.number)
 
 
 def attempt_span(
@@ -61,8 +113,7 @@ def attempt_span(
         *_messaging(execution, "process"),
         (names.MESSAGING_CONSUMER_GROUP, execution.terms.queue),
         (names.MESSAGING_CLIENT_ID, attempt.worker_id),
-        (names.SEGMENT_INDEX, attempt.segment_index),
-        (names.ATTEMPT_NUMBER, attempt.number),
+        *_attempt_numbers(attempt),
     )
     return _span(
         execution,
@@ -84,8 +135,7 @@ def step_span(execution: Execution, attempt: Attempt, step: Step) -> SpanFacts:
     """Return the span of a reported step, under its attempt or its enclosing step."""
     attributes = (
         *correlation_attributes(execution),
-        (names.SEGMENT_INDEX, attempt.segment_index),
-        (names.ATTEMPT_NUMBER, attempt.number),
+        *_attempt_numbers(attempt),
         (names.STEP_NAME, step.name),
     )
     return _span(
@@ -107,6 +157,8 @@ def terminal_span(execution: Execution) -> SpanFacts:
     """Return the terminal span: accept to outcome. Only the finalizer has it committed."""
     record = execution.terminal
     cancelled = execution.state is State.CANCELLED
+    ended_at = record.finalized_at if record else None
+    is_summary = execution.terms.style.terminal_span is TerminalSpan.SUMMARY
     return _span(
         execution,
         role=Role.TERMINAL,
@@ -114,8 +166,8 @@ def terminal_span(execution: Execution) -> SpanFacts:
         kind=Kind.INTERNAL,
         span_id=execution.anchor.terminal_span_id,
         parent=execution.anchor.send_span_id,
-        start_at=execution.accepted_at,
-        end_at=record.finalized_at if record else None,
+        start_at=ended_at if is_summary and ended_at is not None else execution.accepted_at,
+        end_at=ended_at,
         attributes=_terminal_attributes(execution),
         failure=record.failure if record and not cancelled else None,
     )
@@ -147,6 +199,8 @@ def tree(execution: Execution, ended: Sequence[Attempt], steps: Sequence[Step]) 
     if execution.attempt is not None:
         attempts[execution.attempt.fence] = execution.attempt
     for attempt in sorted(attempts.values(), key=lambda a: a.fence):
+        if attempt.live_span_id is not None:
+            yield start_span(execution, attempt)
         yield _attempt_as_recorded(execution, attempt)
         mine = [s for s in steps if s.fence == attempt.fence]
         yield from (step_span(execution, attempt, s) for s in sorted(mine, key=lambda s: s.sequence))

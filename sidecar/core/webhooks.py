@@ -1,6 +1,6 @@
 """Webhooks as the core knows them: how their senders prove themselves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -19,11 +19,14 @@ class Scheme(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How a webhook's sender proves itself. `secrets` in order of preference: several while one is rotated."""
+    """How a webhook's sender proves itself. `secrets` in order of preference: several while one rotates."""
 
     scheme: Scheme = Scheme.NONE
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     header: str = ""
     prefix: str = ""
     encoding: str = "hex"
     tolerance: timedelta = timedelta(minutes=5)
+
+
+OPEN = Verification()

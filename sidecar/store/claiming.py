@@ -9,10 +9,12 @@ from sidecar.core.commands import Claim, Claimed
 from sidecar.core.fold import claim
 from sidecar.core.folio import Folio
 from sidecar.core.model import Key
+from sidecar.store.counting import Counter
 from sidecar.store.engine import Dialect
-from sidecar.store.lanes import Lanes, Queue
+from sidecar.store.lanes import Blocked, Lanes, Queue
 from sidecar.store.loading import AsRead, Loader
 from sidecar.store.prepared import AnyRow
+from sidecar.store.room import Room
 
 MAX_ROWS = 1_000
 """How many executions are leased at most in one go; who asked for more asks again."""
@@ -44,6 +46,7 @@ class Claimer:
     def __init__(self, dialect: Dialect, loader: Loader) -> None:
         self._loader = loader
         self._queue = Queue(dialect)
+        self._counter = Counter(dialect)
 
     def serve(
         self,
@@ -55,13 +58,18 @@ class Claimer:
     ) -> tuple[list[Claimed], AsRead]:
         """Lease what is ready to the claims in turn."""
         most = min(sum(claim.limit for claim in claims), MAX_ROWS)
-        rows = self._queue.ready(connection, folio.now, lanes, most)
+        blocked: Blocked = ()
+        if claims[0].catalog.is_capped:
+            self._counter.count_running(connection, folio, lanes.namespace)
+            room = Room(claims[0].catalog, lanes, folio.usage.running)
+            most, blocked = room.most(most), room.blocked()
+        rows = self._queue.ready(connection, folio.now, lanes, most, blocked)
         shares = _shares(rows, claims, allowance, lanes.namespace)
         keys = [key for share in shares for key in share]
         as_read = AsRead()
         if keys:
             self._loader.take(connection, folio, keys, as_read, payload=True)
-        exhausted = len(rows) < most and len(keys) == len(rows)
+        exhausted = len(keys) == len(rows) and (len(rows) < most or not most)
         later = self.next_run_at(connection, folio.now, lanes) if exhausted else None
         answers = [
             claim(folio, c, [folio.executions[key] for key in share if key in folio.executions])

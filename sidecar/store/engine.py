@@ -1,6 +1,6 @@
 """What differs between the databases, as one small protocol, and why a store cannot be opened."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,6 +59,9 @@ class Dialect(Protocol):
 
     def one_at_a_time(self, connection: Connection) -> None:
         """Let one starting sidecar change the schema while others wait."""
+
+    def take_turns(self, connection: Connection, names: Sequence[str]) -> None:
+        """Have other sidecars' transactions that name any of these wait until this one has ended."""
 
     def close(self) -> None:
         """Close every connection and let go of the database."""

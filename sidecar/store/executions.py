@@ -121,5 +121,7 @@ _partial("executions_by_webhook", "webhook_id IS NOT NULL", "namespace", "webhoo
 _partial("executions_ready", QUEUED, "namespace", "queue", "workflow_id", "run_at", "execution_id")
 _partial("executions_due", DUE, "due_at")
 _partial("executions_held", RUNNING, "namespace", "attempt_worker_id")
+Index("executions_by_request", executions.c.namespace, executions.c.request_id)
+Index("executions_by_trace", executions.c.trace_id)
 # Without the execution id: PostgreSQL, before it has statistics, would look rows up by it here.
 Index("executions_listed", executions.c.namespace, executions.c.accepted_at)

@@ -26,13 +26,21 @@ class Lanes:
         return listed(sorted({(self.namespace, q, w) for q, w in product(self.queues, self.workflows)}))
 
 
+Blocked = Sequence[tuple[str | None, str | None, str | None]]
+"""Queue, workflow and concurrency key of what a limit holds back; None stands for any."""
+
+_UNBLOCKED = """ AND NOT EXISTS (
+    SELECT 1 FROM {each} WHERE ({queue} IS NULL OR {queue} = executions.queue)
+    AND ({workflow} IS NULL OR {workflow} = executions.workflow_id)
+    AND ({key} IS NULL OR {key} = executions.concurrency_key))"""
+
 # The inner query walks the index of what is ready and stops; only what it found is sorted.
 _SQLITE_READY = """\
 SELECT executions_found.run_at, executions_found.execution_id, length(executions_found.payload)
 FROM json_each(:lanes) AS lane CROSS JOIN executions AS executions_found
 WHERE executions_found.rowid IN (
   SELECT executions.rowid FROM executions
-  WHERE {lane} AND executions.run_at <= :now
+  WHERE {lane} AND executions.run_at <= :now{unblocked}
   ORDER BY executions.run_at, executions.execution_id LIMIT :most)
 ORDER BY executions_found.run_at, executions_found.execution_id LIMIT :most"""
 _SQLITE_LATER = """\
@@ -45,7 +53,7 @@ _POSTGRES_READY = """\
 SELECT executions_found.run_at, executions_found.execution_id, executions_found.size
 FROM jsonb_array_elements(CAST(:lanes AS JSONB)) AS lane(value) CROSS JOIN LATERAL (
   SELECT executions.run_at, executions.execution_id, octet_length(executions.payload) AS size FROM executions
-  WHERE {lane} AND executions.run_at <= :now
+  WHERE {lane} AND executions.run_at <= :now{unblocked}
   ORDER BY executions.run_at, executions.execution_id LIMIT :most
   FOR UPDATE SKIP LOCKED) AS executions_found
 ORDER BY executions_found.run_at, executions_found.execution_id LIMIT :most"""
@@ -64,17 +72,36 @@ class Queue:
         is_postgres = dialect.writer.dialect.name == "postgresql"
         ready, later = (_POSTGRES_READY, _POSTGRES_LATER) if is_postgres else (_SQLITE_READY, _SQLITE_LATER)
         lane = _lane("lane.value ->> {}" if is_postgres else "json_extract(lane.value, '$[{}]')")
-        self._ready = Prepared(dialect, text(ready.format(lane=lane)), ["lanes", "now", "most", "most"])
+        free, held_back = ready.format(lane=lane, unblocked=""), _unblocked(is_postgres)
+        self._ready = Prepared(dialect, text(free), ["lanes", "now", "most", "most"])
+        capped = text(ready.format(lane=lane, unblocked=held_back))
+        self._unblocked = Prepared(dialect, capped, ["lanes", "now", "blocked", "most", "most"])
         self._later = Prepared(dialect, text(later.format(lane=lane)), ["now", "lanes"])
 
-    def ready(self, connection: Connection, now: int, lanes: Lanes, most: int) -> Sequence[AnyRow]:
+    def ready(
+        self, connection: Connection, now: int, lanes: Lanes, most: int, blocked: Blocked = ()
+    ) -> Sequence[AnyRow]:
         """Lock what is ready and return run time, execution id and bytes of payload, oldest first."""
-        return self._ready.rows(connection, lanes.listed(), now, most, most) if most > 0 else ()
+        if most <= 0:
+            return ()
+        if not blocked:
+            return self._ready.rows(connection, lanes.listed(), now, most, most)
+        return self._unblocked.rows(connection, lanes.listed(), now, listed(blocked), most, most)
 
     def next_run_at(self, connection: Connection, now: int, lanes: Lanes) -> int | None:
         """Return when the next execution of these lanes becomes ready, None if none waits."""
         found: int | None = self._later.value(connection, now, lanes.listed())
         return found
+
+
+def _unblocked(is_postgres: bool) -> str:
+    """Return the condition that no limit holds an execution back."""
+    if is_postgres:
+        each, part = "jsonb_array_elements(CAST(:blocked AS JSONB)) AS held(value)", "held.value ->> {}"
+    else:
+        each, part = "json_each(:blocked) AS held", "json_extract(held.value, '$[{}]')"
+    queue, workflow, key = (part.format(i) for i in range(3))
+    return _UNBLOCKED.format(each=each, queue=queue, workflow=workflow, key=key)
 
 
 def _lane(part: str) -> str:

@@ -1,14 +1,14 @@
 """Loading: what the commands of one commit name is locked, in key order, and opened in its folio."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Table, Text, and_, select
 from sqlalchemy.types import TypeEngine
 
-from sidecar.core.commands import Accept, Cancel, Command, Reap, Release, ReportStep, Settle
-from sidecar.core.fold import keys_of
+from sidecar.core.commands import Begin, Cancel, Command, Reap, Release, ReportStep, Settle
+from sidecar.core.fold import accept_in, keys_of
 from sidecar.core.folio import Folio, IdempotencyKey
 from sidecar.core.model import Execution, Key, Resource
 from sidecar.store.engine import Dialect
@@ -40,6 +40,7 @@ class Loader:
         self._dialect = dialect
         self._executions = self._by(_KEY, executions, BARE, lock=True)
         self._with_payload = self._by(_KEY, executions, lock=True)
+        self._payloads = self._payloads_by_key()
         self._keys = self._by({"namespace": Text, "key": Text}, idempotency_keys)
         self._open_steps = self._by(_ATTEMPT, steps, only_open=True)
         self._steps = self._by(_STEP, steps)
@@ -65,6 +66,13 @@ class Loader:
             return Prepared(self._dialect, ordered.with_for_update(of=table), ["names"])
         return Prepared(self._dialect, query, ["names"])
 
+    def _payloads_by_key(self) -> Prepared:
+        listing = self._dialect.listing("names", _KEY)
+        same = and_(*(executions.c[name] == listing.columns[name] for name in _KEY))
+        columns = (executions.c.namespace, executions.c.execution_id, executions.c.payload)
+        query = select(*columns).select_from(listing.rows.join(executions, same))
+        return Prepared(self._dialect, query, ["names"])
+
     def open(self, connection: Connection, folio: Folio, commands: Sequence[Command[Any]]) -> AsRead:
         """Fill the folio with all that these commands need."""
         as_read = AsRead()
@@ -75,6 +83,7 @@ class Loader:
             self.take(connection, folio, keys, as_read)
         if as_read.guards:
             self._open_beside(connection, folio, commands)
+            self._open_payloads(connection, folio, commands)
         return as_read
 
     def take(
@@ -97,9 +106,9 @@ class Loader:
         self, connection: Connection, folio: Folio, commands: Sequence[Command[Any]], as_read: AsRead
     ) -> None:
         names = {
-            (c.execution.correlation.namespace, c.execution.terms.idempotency_key)
-            for c in commands
-            if isinstance(c, Accept) and c.execution.terms.idempotency_key is not None
+            (a.execution.correlation.namespace, a.execution.terms.idempotency_key)
+            for command in commands
+            if (a := accept_in(command)) is not None and a.execution.terms.idempotency_key is not None
         }
         if not names:
             return
@@ -128,6 +137,13 @@ class Loader:
         for row in self._attempts.rows(connection, listed(ended)) if ended else ():
             attempt = attempt_of(row)
             folio.ended[(row[0], row[1]), attempt.fence] = attempt
+
+    def _open_payloads(self, connection: Connection, folio: Folio, commands: Sequence[Command[Any]]) -> None:
+        """Read what is to be handed over; apart from the rows, as those are locked in one order for all."""
+        begun = {c.key for c in commands if isinstance(c, Begin) and c.key in folio.executions}
+        for row in self._payloads.rows(connection, listed(sorted(begun))) if begun else ():
+            execution = folio.executions[row[0], row[1]]
+            execution.terms = replace(execution.terms, payload=row[2])
 
     def _open_steps_of(
         self, connection: Connection, folio: Folio, statement: Prepared, names: set[Any]

@@ -1,6 +1,6 @@
 """PostgreSQL: several sidecars on one database, on its clock, with durable commits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -92,6 +92,11 @@ class Postgres:
     def one_at_a_time(self, connection: Connection) -> None:
         """Wait for whoever else is changing the schema."""
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
+
+    def take_turns(self, connection: Connection, names: Sequence[str]) -> None:
+        """Take a lock by each name, in order, until the transaction ends."""
+        for name in names:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
 
     def close(self) -> None:
         """Close every connection."""

@@ -20,7 +20,7 @@ MAX_BYTES = 3 * 1024 * 1024
 # A record's terminal receipt is the last one given: its span's, where there is a log record too.
 _KINDS: Mapping[str, frozenset[Role]] = {
     "log": frozenset({Role.SETTLEMENT_LOG}),
-    "attempt": frozenset({Role.ATTEMPT, Role.STEP}),
+    "attempt": frozenset({Role.START, Role.ATTEMPT, Role.STEP}),
     "terminal": frozenset({Role.SEND, Role.TERMINAL}),
 }
 _FIELDS = ("signal", "kind", "state", "spans", "size", "created_at")

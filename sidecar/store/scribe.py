@@ -6,13 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from sidecar.core.commands import Accept, Claim, ClaimParcels, Command, StampParcels
-from sidecar.core.fold import fold
+from sidecar.core.commands import Begin, Claim, ClaimParcels, Command, Delivery, StampParcels
+from sidecar.core.fold import accept_in, fold
 from sidecar.core.folio import Chance, Folio, Limits
 from sidecar.core.model import Execution
 from sidecar.core.ports import Change, Encoder
 from sidecar.failpoints import hit
 from sidecar.store.claiming import Allowance, Claimer
+from sidecar.store.counting import Counter
+from sidecar.store.definitions import DefinitionRows
 from sidecar.store.engine import Dialect, Opening
 from sidecar.store.lanes import Lanes
 from sidecar.store.loading import AsRead, Loader
@@ -47,6 +49,8 @@ class Scribe:
         self._poster = Poster(dialect, encoder, self._loader)
         self._claimer = Claimer(dialect, self._loader)
         self._parcels = Parcels(dialect)
+        self._counter = Counter(dialect)
+        self._definitions = DefinitionRows(dialect)
 
     def apply(self, connection: Connection, opening: Opening, commands: Sequence[Command[Any]]) -> Applied:
         """Apply the commands: first what executions live through, then claims, then the outbox.
@@ -65,6 +69,8 @@ class Scribe:
                     parcels.append((number, command))
                 case _:
                     verbs.append((number, command))
+        self._definitions.take_turn(connection, commands)
+        self._counter.take_turns(connection, commands)
         self._fold(connection, opening, verbs, applied)
         allowance = Allowance()
         for lanes, asked in claims.items():
@@ -80,10 +86,16 @@ class Scribe:
     ) -> None:
         folio = self._folio(opening)
         as_read = self._loader.open(connection, folio, [command for _, command in verbs])
+        self._counter.count(connection, folio, [command for _, command in verbs])
+        self._definitions.open(connection, folio, [command for _, command in verbs])
         for number, command in verbs:
             applied.answers[number] = fold(folio, command)
-        if any(isinstance(command, Accept) for _, command in verbs):
+        if any(accept_in(command) for _, command in verbs):
             applied.points.append("accept")
+        begun = [c for n, c in verbs if isinstance(c, Begin) and isinstance(applied.answers[n], Delivery)]
+        if begun:
+            applied.points.append("claim")
+            self._writer.declare(connection, [command.resource for command in begun])
         self._write(connection, folio, as_read, applied)
 
     def _serve(
@@ -116,8 +128,10 @@ class Scribe:
         if settled:
             hit("settle.between")
         self._writer.write(connection, folio, as_read)
+        self._counter.save(connection, folio)
+        defined = self._definitions.save(connection, folio)
         touched = (*folio.created.values(), *folio.changed.values())
-        applied.wrote = applied.wrote or bool(touched or folio.events)
+        applied.wrote = applied.wrote or bool(touched or folio.events or defined)
         applied.changes.extend(_change(execution, folio.now) for execution in touched)
         applied.settled.extend(settled)
         applied.conflicts += folio.conflicts

@@ -1,7 +1,7 @@
 """SQLite: one process holds the file, one connection writes and checkpoints, readers only read."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,9 @@ class Sqlite:
 
     def one_at_a_time(self, connection: Connection) -> None:
         """Do nothing: the file's lock has seen to it."""
+
+    def take_turns(self, connection: Connection, names: Sequence[str]) -> None:
+        """Do nothing: there is one writer."""
 
     def close(self) -> None:
         """Close the readers, then the writer, which thereby checkpoints, then let go of the file."""

@@ -1,14 +1,25 @@
 """The observer: measures each settlement, and logs it with the ids that it can be found by."""
 
 import logging
+from dataclasses import asdict, replace
 
 import structlog
 
-from sidecar.core.model import Execution
+from sidecar.core.model import Correlation, Execution
 from sidecar.telemetry.guarded import guarded
 from sidecar.telemetry.metrics import OtlpMeter
 
 _log = structlog.get_logger("sidecar.execution")
+_standard = logging.getLogger("sidecar.execution")
+
+
+def correlation_fields(ids: Correlation) -> dict[str, str | int]:
+    """Return the correlation as the fields of a log line, without those that have no value.
+
+    The path of a webhook may be a secret: it is in the record only.
+    """
+    fields = asdict(replace(ids, path=None))
+    return {name: value for name, value in fields.items() if value not in (None, False)}
 
 
 class Observer(OtlpMeter):
@@ -22,13 +33,13 @@ class Observer(OtlpMeter):
         if record is None:
             return
         ids, failure = execution.correlation, record.failure
+        level = logging.INFO if failure or execution.cancel else logging.DEBUG
+        if not _standard.isEnabledFor(level):
+            return
         _log.log(
-            logging.INFO if failure or execution.cancel else logging.DEBUG,
+            level,
             "execution.settled",
-            namespace=ids.namespace,
-            execution_id=ids.execution_id,
-            request_id=ids.request_id,
-            workflow_id=ids.workflow_id,
+            **correlation_fields(ids),
             trace_id=execution.anchor.trace_id,
             span_id=execution.anchor.terminal_span_id,
             outcome=execution.state.lower(),

@@ -1,7 +1,7 @@
 """The one sampling decision of an execution, asked of the OpenTelemetry SDK's sampler."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.sampling import (
     TraceIdRatioBased,
 )
 from opentelemetry.sdk.trace.sampling import Sampler as SdkSampler
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, TraceState
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags, TraceState
 
 from sidecar.conventions import trace_context
 from sidecar.conventions.carrier import Carrier
@@ -58,13 +58,15 @@ class ExecutionSampler:
         self._sampler = sampler
         self._records = records
 
-    def decide(self, parent: Carrier, trace_id: str, name: str, attributes: Attributes) -> Sampling:
+    def decide(
+        self, parent: Carrier, trace_id: str, name: str, attributes: Attributes, link: Carrier | None = None
+    ) -> Sampling:
         """Decide whether an execution's spans are written. `parent` is empty for a new root."""
         remote = trace_context.parse(parent)
         given, shown = dict(attributes), _shown(remote)
         context = _sdk_context(remote, shown)
         result = self._sampler.should_sample(
-            context, int(trace_id, 16), name, SpanKind.PRODUCER, given, (), shown
+            context, int(trace_id, 16), name, SpanKind.PRODUCER, given, _links(link), shown
         )
         sampled = result.decision is Decision.RECORD_AND_SAMPLE
         return Sampling(
@@ -83,9 +85,11 @@ class ExecutionSampler:
 class DisabledSampler:
     """Implements `core.ports.Sampler` for OTEL_SDK_DISABLED: no spans; the caller's context goes on."""
 
-    def decide(self, parent: Carrier, trace_id: str, name: str, attributes: Attributes) -> Sampling:
+    def decide(
+        self, parent: Carrier, trace_id: str, name: str, attributes: Attributes, link: Carrier | None = None
+    ) -> Sampling:
         """Hand on what came in."""
-        del trace_id, name, attributes
+        del trace_id, name, attributes, link
         remote = trace_context.parse(parent)
         if remote is None:
             return Sampling(Recording.DISABLED, RANDOM, "")
@@ -95,14 +99,22 @@ class DisabledSampler:
 def _sdk_context(remote: RemoteContext | None, shown: TraceState) -> Context:
     if remote is None:
         return Context()
-    parent = SpanContext(
+    return trace.set_span_in_context(NonRecordingSpan(_span_context(remote, shown)), Context())
+
+
+def _span_context(remote: RemoteContext, shown: TraceState) -> SpanContext:
+    return SpanContext(
         int(remote.parent.trace_id, 16),
         int(remote.parent.span_id, 16),
         is_remote=True,
         trace_flags=TraceFlags(remote.parent.flags),
         trace_state=shown,
     )
-    return trace.set_span_in_context(NonRecordingSpan(parent), Context())
+
+
+def _links(link: Carrier | None) -> Sequence[Link]:
+    remote = trace_context.parse(link) if link is not None else None
+    return () if remote is None else (Link(_span_context(remote, _shown(remote))),)
 
 
 def _shown(remote: RemoteContext | None) -> TraceState:

@@ -3,7 +3,7 @@
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidecar.conventions.carrier import Carrier
-from sidecar.core.commands import Accepted, Delivery, LeaseRef
+from sidecar.core.commands import Accepted, Delivery, LeaseRef, Renewed
 from sidecar.core.model import Correlation, Execution, Recording, TerminalRecord
 from sidecar.v1 import execution_pb2 as pb
 from sidecar.v1 import execution_service_pb2 as api
@@ -123,6 +123,22 @@ def lease_ref(ref: LeaseRef) -> work.LeaseRef:
     return work.LeaseRef(namespace=namespace, execution_id=execution_id, token=ref.token, fence=ref.fence)
 
 
+def renewal(ref: work.LeaseRef, renewed: Renewed) -> work.Renewal:
+    """Return how long a lease goes on."""
+    message = work.Renewal(lease=ref)
+    message.ttl.FromTimedelta(renewed.ttl)
+    return message
+
+
+def cancel_signal(value: Execution, grace_left: timedelta) -> work.CancelSignal | None:
+    """Return the wish to cancel that a worker is to be told, None if there is none."""
+    if value.cancel is None:
+        return None
+    signal = work.CancelSignal(lease=held_ref(value), reason=value.cancel.reason)
+    signal.grace.FromTimedelta(grace_left)
+    return signal
+
+
 def held_ref(value: Execution) -> work.LeaseRef:
     """Return the proof of the lease that an execution is under."""
     attempt = value.attempt
@@ -141,7 +157,7 @@ def lease(delivery: Delivery) -> work.Lease:
         segment_index=value.segment_index,
         payload=value.terms.payload,
         content_type=value.terms.content_type,
-        carrier=carrier(value.anchor.carrier(attempt.span_id if attempt else value.anchor.send_span_id)),
+        carrier=carrier(value.anchor.carrier(attempt.parent_span_id if attempt else value.anchor.send_span_id)),
     )
     message.ttl.FromTimedelta(delivery.ttl)
     if delivery.deadline is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.conventions import names
+from sidecar.conventions.carrier import Carrier
 from sidecar.conventions.metrics import METRICS, Instrument
 from sidecar.conventions.reference import render
 from sidecar.conventions.spans import LINK_ATTRIBUTES, LOGS, SPANS, Emitted
@@ -33,7 +34,10 @@ from sidecar.core.model import (
 
 T0 = 1_790_000_000_000_000_000
 ROOT = Path(__file__).parents[2]
-ATTEMPT = Attempt(2, 0, 2, b"t", "a" * 16, "w", "r", T0, None, "b" * 16, ended_at=T0, failure=Failure("boom"))
+ATTEMPT = Attempt(
+    2, 0, 2, b"t", "a" * 16, "w", "r", T0, None, "b" * 16, "d" * 16, ended_at=T0, failure=Failure("boom")
+)
+CALLER = Carrier(f"00-{'e' * 32}-{'f' * 16}-01", "")
 STEP = Step(2, 1, "fetch", "c" * 16, "", T0, T0, "boom")
 
 
@@ -41,9 +45,10 @@ def whole() -> Execution:
     """An execution with every optional field set, so that every attribute is there."""
     return Execution(
         correlation=Correlation(
-            "default", "e", "q", "wf", "e", None, Source.WEBHOOK, "webhook", "h", "/p", "github", "s", T0, "x"
+            *("default", "e", "q", "wf", "root", "parent", Source.WEBHOOK, "webhook"),
+            *("h", "/p", "github", "s", T0, "x", True),
         ),
-        anchor=Anchor("1" * 32, "2" * 16, "3" * 16, None, 1, "", "", Recording.SAMPLED),
+        anchor=Anchor("1" * 32, "2" * 16, "3" * 16, None, 1, "", "", Recording.SAMPLED, (), CALLER),
         terms=Terms("mail", b"", "", "f"),
         accepted_at=T0,
         run_at=T0,
@@ -59,6 +64,7 @@ def emitted() -> dict[str, SpanFacts | LogFacts]:
     execution = whole()
     return {
         "send": core_spans.send_span(execution),
+        "start": core_spans.start_span(execution, ATTEMPT),
         "attempt": core_spans.attempt_span(execution, ATTEMPT, T0, Failure("boom")),
         "step": core_spans.step_span(execution, ATTEMPT, STEP),
         "terminal": core_spans.terminal_span(execution),

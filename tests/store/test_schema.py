@@ -38,7 +38,8 @@ def described(engine: Engine) -> dict[str, Any]:
 
 
 def _described(inspector: Inspector, table: str) -> dict[str, Any]:
-    columns = [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(table)]
+    # Sorted: a column that a migration added comes last, whatever the model's order.
+    columns = sorted((c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(table))
     rules = {c["name"]: c["sqltext"] for c in inspector.get_check_constraints(table)}
     indexes = {
         i["name"]: (i["column_names"], sorted(map(str, i.get("dialect_options", {}).values())))

@@ -188,6 +188,8 @@ def test_a_log_that_fails_disturbs_nobody(monkeypatch: pytest.MonkeyPatch) -> No
         raise OSError("no room left")
 
     observer = Observer(read_settings({}), OWN, StillClock(), InMemoryMetricReader())
+    wanted = SimpleNamespace(isEnabledFor=lambda _: True)
+    monkeypatch.setattr("sidecar.telemetry.observer._standard", wanted)
     monkeypatch.setattr("sidecar.telemetry.observer._log", SimpleNamespace(log=broken))
     monkeypatch.setattr("sidecar.telemetry.guarded._log", SimpleNamespace(exception=broken))
     observer.settled(ended())
