@@ -5,19 +5,24 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2
+from google.rpc import code_pb2, error_details_pb2
 from grpc_status import rpc_status
 
 from sidecar.v1 import admin_service_pb2_grpc as admin_stubs
+from sidecar.v1 import definitions_pb2 as defs
 from sidecar.v1 import execution_pb2 as pb
 from sidecar.v1 import execution_service_pb2 as api
 from sidecar.v1 import execution_service_pb2_grpc as api_stubs
+from sidecar.v1 import registry_service_pb2 as registry
+from sidecar.v1 import registry_service_pb2_grpc as registry_stubs
+from sidecar.v1 import schedule_service_pb2_grpc as schedule_stubs
 from sidecar.v1 import worker_service_pb2 as work
 from sidecar.v1 import worker_service_pb2_grpc as work_stubs
 
@@ -36,6 +41,8 @@ class Wire:
         self.executions = api_stubs.ExecutionServiceStub(self.channel)
         self.workers = work_stubs.WorkerServiceStub(self.channel)
         self.admin = admin_stubs.AdminServiceStub(self.channel)
+        self.registry = registry_stubs.RegistryServiceStub(self.channel)
+        self.schedules = schedule_stubs.ScheduleServiceStub(self.channel)
 
     def item(self, **fields: Any) -> api.EnqueueItem:
         """Return work with an id of its own, unless it is given."""
@@ -46,6 +53,12 @@ class Wire:
         """Have one execution accepted."""
         request = api.EnqueueExecutionRequest(namespace=self.namespace, item=self.item(**fields))
         return self.executions.EnqueueExecution(request, timeout=PATIENCE)
+
+    def enqueue_many(self, *items: dict[str, Any]) -> list[api.EnqueueResult]:
+        """Have many accepted by one call."""
+        request = api.EnqueueExecutionsRequest(namespace=self.namespace)
+        request.items.extend(self.item(**each) for each in items)
+        return list(self.executions.EnqueueExecutions(request, timeout=PATIENCE).results)
 
     def get(self, execution_id: str) -> pb.Execution:
         """Read one record."""
@@ -60,6 +73,21 @@ class Wire:
         answer = self.executions.WaitExecution(request, timeout=PATIENCE)
         assert answer.finalized, f"{execution_id} is {pb.ExecutionState.Name(answer.execution.state)} still"
         return answer.execution
+
+    def define(
+        self, *definitions: defs.Workflow | defs.Queue | defs.Webhook | defs.Schedule, prune: bool = False
+    ) -> list[registry.DefinitionResult]:
+        """Make definitions stand as given."""
+        request = registry.ApplyDefinitionsRequest(namespace=self.namespace, prune=prune)
+        for each in definitions:
+            kind = type(each).__name__.lower()
+            getattr(request.definitions.add(), kind).CopyFrom(each)
+        return list(self.registry.ApplyDefinitions(request, timeout=PATIENCE).results)
+
+    def found(self, **ids: Any) -> list[pb.Execution]:
+        """List executions, newest first."""
+        request = api.ListExecutionsRequest(namespace=self.namespace, **ids)
+        return list(self.executions.ListExecutions(request, timeout=PATIENCE).executions)
 
     def cancel(self, execution_id: str, grace: float | None = None) -> api.CancelExecutionResponse:
         """Ask for a cancellation."""
@@ -208,6 +236,32 @@ def settlement(ref: work.LeaseRef, **outcome: Any) -> work.Settlement:
 def failed(error_type: str, message: str = "", **fields: Any) -> work.Failed:
     """Return a failure's report."""
     return work.Failed(error=pb.ExecutionError(type=error_type, message=message), **fields)
+
+
+@dataclass
+class Refusal:
+    """How a call was refused."""
+
+    metadata: dict[str, str] = field(default_factory=dict)
+    retry_after: float = 0.0
+    message: str = ""
+
+
+@contextmanager
+def refused(reason: str, code: int) -> Iterator[Refusal]:
+    """Expect a call to be refused with this reason and `google.rpc.Code`."""
+    told = Refusal()
+    try:
+        yield told
+    except grpc.RpcError as error:
+        call: Any = error
+        info = detail(error, error_details_pb2.ErrorInfo)
+        assert (info.reason, call.code().value[0]) == (reason, code), call.details()
+        told.metadata, told.message = dict(info.metadata), call.details()
+        if code in (code_pb2.RESOURCE_EXHAUSTED, code_pb2.UNAVAILABLE):
+            told.retry_after = detail(error, error_details_pb2.RetryInfo).retry_delay.ToNanoseconds() / 1e9
+    else:
+        raise AssertionError(f"not refused with {reason}")
 
 
 def reason_of(error: grpc.RpcError) -> str:
