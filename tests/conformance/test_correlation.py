@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 
+import grpc
+import httpx
 import pytest
 
 from sidecar.conventions import names
@@ -133,5 +135,28 @@ def test_a_restart_changes_no_field(start_sidecar: StartSidecar, way_in: WayIn) 
         worker.settle(lease)
     assert again.get(before.execution_id).correlation == before
     assert_on_spans(again, before, 3)
+    wire.close()
+    again.close()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("point", ["accept.before_commit", "accept.after_commit"])
+@every_way_in
+def test_a_failed_enqueue_that_is_repeated_is_one_execution_with_one_correlation(
+    start_sidecar: StartSidecar, way_in: WayIn, point: str
+) -> None:
+    """ADM-4: killed before or after its commit, the caller has no answer; the repeat gives exactly one."""
+    sidecar = start_sidecar().armed(f"{point}=kill")
+    sidecar.start()
+    wire = Wire(sidecar.target, "default")
+    with pytest.raises((grpc.RpcError, httpx.TransportError)):
+        way_in(wire, sidecar)
+    assert sidecar.await_death() == -9
+    sidecar.armed("").start()
+    again = Wire(sidecar.target, "default")
+    set_off = way_in(again, sidecar)
+    correlation = asked_for(set_off, again)
+    assert [e.correlation for e in again.found()] == [correlation]
+    assert asked_for(way_in(again, sidecar), again) == correlation
     wire.close()
     again.close()

@@ -1,6 +1,8 @@
-"""Every way in, as a test uses it: what sets an execution off, and the correlation that it must have."""
+"""Every way in, as a test uses it: what sets an execution off, and the correlation that it must have.
 
-import uuid
+A way in may be gone twice: it names its work by ids of its own, as whoever repeats a lost call does.
+"""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +37,7 @@ WayIn = Callable[[Wire, SidecarProcess], SetOff]
 def by_api(wire: Wire, _sidecar: SidecarProcess) -> SetOff:
     """A caller that gives all there is to give."""
     given: dict[str, Any] = {
-        "execution_id": f"exec-{uuid.uuid4()}",
+        "execution_id": f"exec-{wire.namespace}",
         "request_id": "req-1",
         "parent_execution_id": "parent-1",
         "root_execution_id": "root-1",
@@ -47,7 +49,7 @@ def by_api(wire: Wire, _sidecar: SidecarProcess) -> SetOff:
 
 
 def by_a_message_of_many(wire: Wire, _sidecar: SidecarProcess) -> SetOff:
-    given: dict[str, Any] = {"execution_id": f"exec-{uuid.uuid4()}", "request_id": "req-1"}
+    given: dict[str, Any] = {"execution_id": f"exec-{wire.namespace}", "request_id": "req-1"}
     (result,) = wire.enqueue_many(given)
     refused = result.refused.metadata.get("execution_id", "")
     return SetOff(refused or result.accepted.execution.correlation.execution_id, given)
@@ -76,7 +78,9 @@ def legacy(job_type: str, source: pb.Source.ValueType) -> WayIn:
 def by_schedule(wire: Wire, _sidecar: SidecarProcess) -> SetOff:
     """A schedule that is run now, beside its timetable."""
     wire.define(defs.Schedule(schedule_id="hourly", workflow_id="audit", every=HOUR))
-    request = timetable.RunScheduleRequest(namespace=wire.namespace, schedule_id="hourly", request_id="req-1")
+    request = timetable.RunScheduleRequest(
+        namespace=wire.namespace, schedule_id="hourly", request_id="req-1", idempotency_key="run-1"
+    )
     answer = _tried(
         lambda: wire.schedules.RunSchedule(request, timeout=PATIENCE).execution.correlation.execution_id, wire
     )
@@ -89,7 +93,9 @@ def by_webhook(wire: Wire, sidecar: SidecarProcess) -> SetOff:
     path = f"in/{wire.namespace}"
     wire.define(defs.Webhook(webhook_id="hook", path=path, workflow_id="audit", provider="shop"))
     headers = {"x-request-id": "req-1", "webhook-id": "delivery-1", "content-type": "application/json"}
-    answer = httpx.post(f"{sidecar.http}/hooks/{path}", content=b"{}", headers=headers, timeout=PATIENCE)
+    answer = httpx.post(
+        f"http://127.0.0.1:{sidecar.http_port}/hooks/{path}", content=b"{}", headers=headers, timeout=PATIENCE
+    )
     document = answer.json()
     expected = {"request_id": "req-1", "source": pb.SOURCE_WEBHOOK, "trigger_type": "webhook"}
     return SetOff(
@@ -113,6 +119,9 @@ def _tried(call: Callable[[], str], wire: Wire) -> str:
     try:
         return call()
     except grpc.RpcError as error:
+        call_of: Any = error
+        if call_of.code() is grpc.StatusCode.UNAVAILABLE:
+            raise
         named = detail(error, error_details_pb2.ErrorInfo).metadata["execution_id"]
         assert wire.get(named).error.type.startswith("preprocessing.")
         return named
