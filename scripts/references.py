@@ -21,7 +21,7 @@ from sidecar.conventions import reference
 from sidecar.core.folio import Limits
 from sidecar.core.lifecycle import TERMINAL, TRANSITIONS, Move, State
 from sidecar.core.refusals import Reason
-from sidecar.transport import execution_service, fields, leases, requests
+from sidecar.transport import execution_service, fields, leases, policies
 from sidecar.transport.errors import CODES
 
 ROOT = Path(__file__).parents[1]
@@ -117,8 +117,8 @@ def bounds() -> Iterator[str]:
         ("a line of text", f"{fields.MAX_TEXT:,} characters, no control characters"),
         ("a duration", f"{fields.MAX_DURATION.days:,} days"),
         ("items of one `EnqueueExecutions`", f"{execution_service.MAX_ITEMS:,}"),
-        ("attempts in a retry policy", f"{requests.MAX_ATTEMPTS:,}"),
-        ("`non_retryable` types in a retry policy", f"{requests.MAX_NON_RETRYABLE}"),
+        ("attempts in a retry policy", f"{policies.MAX_ATTEMPTS:,}"),
+        ("`non_retryable` types in a retry policy", f"{policies.MAX_NON_RETRYABLE}"),
         ("queues, and workflows, of one worker", f"{leases.MAX_NAMES} each"),
         ("credits, and held leases, in one frame", f"{leases.MAX_CREDITS:,} each"),
         ("an error's message", f"{kept.max_error_message:,} bytes are kept"),
@@ -166,6 +166,10 @@ def commands() -> Iterator[str]:
     for name, command in group.commands.items():
         if isinstance(command, TyperCommand):
             yield from _command(name, command)
+        elif isinstance(command, TyperGroup):
+            parts = [(each, p) for each, p in command.commands.items() if isinstance(p, TyperCommand)]
+            for each, part in parts:
+                yield from _command(f"{name} {each}", part)
 
 
 def exit_codes() -> Iterator[str]:

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from sidecar.ambient import RandomIds, SystemClock
-from sidecar.config import Settings
+from sidecar.config import Settings, environment, is_local
 from sidecar.core.admission import AdmissionLimits
+from sidecar.core.catalog import Catalog
 from sidecar.core.commands import Rebase
 from sidecar.core.dispatch import Dispatcher
 from sidecar.core.enqueue import Entry
@@ -19,10 +20,14 @@ from sidecar.core.model import Resource
 from sidecar.core.ports import Change
 from sidecar.core.reaper import Reaper
 from sidecar.core.refusals import StoreUnavailableError
+from sidecar.core.registry import Registry
 from sidecar.core.resources import resource
 from sidecar.core.watching import Watchers
+from sidecar.payloads import JsonSchemas
+from sidecar.store.engine import UnusableStoreError
 from sidecar.store.open import Store, StoreSettings, open_store
 from sidecar.telemetry.encoding import OtlpEncoder
+from sidecar.telemetry.notes import note_bug, note_end, note_fault
 from sidecar.telemetry.observer import Observer
 from sidecar.telemetry.otlp_client import OtlpClient
 from sidecar.telemetry.relay import Relay
@@ -31,10 +36,19 @@ from sidecar.telemetry.resource import sidecar_resource, worker_resource
 from sidecar.telemetry.settings import TelemetrySettings
 from sidecar.telemetry.stranded import warn_of_stranded
 from sidecar.transport.admin_service import AdminService
+from sidecar.transport.checks import Checks
 from sidecar.transport.execution_service import ExecutionService
 from sidecar.transport.interceptor import CallInterceptor
+from sidecar.transport.registry_service import RegistryService
+from sidecar.transport.schedule_service import ScheduleService
 from sidecar.transport.server import Server
 from sidecar.transport.worker_service import WorkerService
+from sidecar.triggers.defined import defined_problem
+from sidecar.triggers.occurrences import Calendar
+from sidecar.triggers.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from sidecar.triggers.http_server import HttpServer
 
 _log = structlog.get_logger("sidecar")
 
@@ -73,11 +87,14 @@ class Sidecar:
         ledger, reader = self._store.ledger, self._store.reader
         poll = _NET if self._store.shared else None
         self._watchers = Watchers(reader, poll)
-        self._dispatcher = Dispatcher(ledger, reader, on_error=_note)
+        self._registry = Registry(reader, settings.strict_namespaces)
+        self._dispatcher = Dispatcher(ledger, reader, on_error=note_fault, catalog=self._catalog)
+        self._schemas = JsonSchemas()
         self._reaper = self._make_reaper()
         self._server = self._make_server(telemetry, str(dict(own)["service.name"]))
         self._tasks: set[asyncio.Task[None]] = set()
         self._told_away = False
+        self._draining = False
 
     def _open_store(self, encoder: OtlpEncoder) -> Store:
         settings = self._settings
@@ -92,7 +109,7 @@ class Sidecar:
                 max_waiting=settings.max_queued_commands,
                 patience_seconds=settings.store_patience.total_seconds(),
             ),
-            on_error=_note,
+            on_error=note_fault,
         )
 
     def _make_relays(self) -> list[Relay]:
@@ -112,31 +129,73 @@ class Sidecar:
             self._store.ledger,
             self._limits,
             period=self._settings.reap_period.total_seconds(),
-            on_error=_note,
+            on_error=note_fault,
         )
 
     def _make_server(self, telemetry: TelemetrySettings, service_name: str) -> Server:
         ledger, reader = self._store.ledger, self._store.reader
         settings = self._settings
         admission = AdmissionLimits(settings.max_payload_bytes, settings.idempotency_window)
-        entry = Entry(ledger, self._ids, self._clock, telemetry.sampler(), admission, self._dispatcher.wake)
+        entry = Entry(
+            ledger,
+            self._ids,
+            self._clock,
+            telemetry.sampler(),
+            admission,
+            self._dispatcher.wake,
+            self._catalog,
+            self._schemas,
+        )
+        calendar, registry = Calendar(), self._registry
+        checks = Checks(calendar, self._schemas, defined_problem)
+        self._scheduler = Scheduler(
+            ledger, reader, entry, registry, calendar, self._clock, self._ids, on_error=note_fault
+        )
+        self._web = self._make_web(entry)
         return Server(
             ExecutionService(entry, ledger, reader, self._watchers, self._dispatcher),
-            WorkerService(ledger, self._dispatcher, self._limits, _declare, _note_bug),
+            WorkerService(ledger, self._dispatcher, self._limits, _declare, note_bug),
             AdminService(reader, service_name),
-            CallInterceptor(self._meter.called, _note_bug),
+            RegistryService(ledger, registry, checks, self._clock),
+            ScheduleService(ledger, reader, registry, self._scheduler, calendar, self._clock),
+            CallInterceptor(self._meter.called, note_bug),
         )
+
+    def _make_web(self, entry: Entry) -> "HttpServer | None":
+        if not self._settings.http_listen:
+            return None
+        from sidecar.triggers.web import Rooms, open_web
+
+        settings, reader = self._settings, self._store.reader
+        rooms = Rooms(
+            entry, reader, self._watchers, self._scheduler, self._clock, self._catalog, self._unready
+        )
+        return open_web(rooms, settings, environment(), is_local=is_local(settings.http_listen))
+
+    def _unready(self) -> str | None:
+        if self._draining:
+            return "draining"
+        return "store_away" if self._store.ledger.is_away else None
+
+    def _catalog(self) -> Catalog:
+        return self._registry.catalog
 
     @property
     def port(self) -> int:
         """The port that is listened on, once started."""
         return self._server.port
 
+    @property
+    def http_port(self) -> int | None:
+        """The port of the HTTP pages, once started; None where they are turned off."""
+        return self._web.port if self._web else None
+
     async def start(self) -> None:
         """Begin to commit, then to reap and to send, and only then to serve.
 
         Raises:
             OSError: if the address cannot be listened on.
+            UnusableStoreError: if what is defined cannot be read: nothing is let in that it may forbid.
         """
         for notice in self._store.notices:
             _log.warning("store.notice", notice=notice)
@@ -144,28 +203,38 @@ class Sidecar:
         self._store.start(asyncio.get_running_loop(), self)
         if not self._store.shared:
             await self._rebase_leases()
+        await self._read_definitions()
         with contextlib.suppress(StoreUnavailableError):
             await warn_of_stranded(ledger, [s for s, to in self._destinations.items() if to is None])
         for relay in self._relays:
             relay.start()
         self._spawn(self._reaper.run())
+        if self._settings.scheduler:
+            self._spawn(self._scheduler.run())
         self._spawn(self._look_around())
         await self._server.start(self._settings.listen)
-        _log.info("sidecar.ready", listen=self._settings.listen, port=self.port)
+        if self._web:
+            await self._web.start(self._settings.http_listen)
+        _log.info("sidecar.ready", listen=self._settings.listen, port=self.port, http_port=self.http_port)
 
     def changed(self, changes: Sequence[Change]) -> None:
-        """Tell whoever waits for a commit: workers, watchers, relays."""
+        """Tell whoever waits for a commit: workers, watchers, schedules, relays."""
         self._dispatcher.changed(changes)
         self._watchers.changed(changes)
+        self._scheduler.changed(changes)
         for relay in self._relays:
             relay.wake()
 
     async def stop(self) -> None:
         """Drain: no more claims, calls end, spans go out, the store closes."""
         grace = self._settings.drain_grace
+        self._draining = True
         self._dispatcher.drain()
+        self._scheduler.drain()
         self._watchers.drain()
-        await self._server.stop(grace.total_seconds() * (1 - _FLUSH_SHARE))
+        calls = grace.total_seconds() * (1 - _FLUSH_SHARE)
+        pages = self._web.stop(calls) if self._web else asyncio.sleep(0)
+        await asyncio.gather(pages, self._server.stop(calls))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -173,6 +242,12 @@ class Sidecar:
         await asyncio.gather(*flushes, asyncio.to_thread(self._meter.close))
         await asyncio.to_thread(self._store.close)
         _log.info("sidecar.stopped")
+
+    async def _read_definitions(self) -> None:
+        try:
+            await self._registry.refresh()
+        except StoreUnavailableError as error:
+            raise UnusableStoreError(f"what is defined cannot be read: {error}") from error
 
     async def _rebase_leases(self) -> None:
         """Give live leases a whole time-to-live: the clock they were measured by ended with its process."""
@@ -185,13 +260,14 @@ class Sidecar:
             try:
                 await self._look(ticks)
             except Exception as error:  # an agent must outlive what nobody thought of
-                _note(error)
+                note_fault(error)
             await asyncio.sleep(_NET)
 
     async def _look(self, ticks: int) -> None:
         await self._tell_health()
         if self._store.shared or ticks % _SLOW_NET == 0:
             self._dispatcher.wake_all()
+            await self._registry.refresh()
         if ticks % int(_GAUGES / _NET) == 0:
             self._meter.observe(await self._store.reader.gauges())
 
@@ -208,25 +284,8 @@ class Sidecar:
     def _spawn(self, agent: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(agent)
         self._tasks.add(task)
-        task.add_done_callback(_report_end)
+        task.add_done_callback(note_end)
 
 
 def _declare(attributes: dict[str, str], sdk: str) -> Resource:
     return resource(worker_resource(tuple(attributes.items())), sdk)
-
-
-def _note(error: Exception) -> None:
-    if isinstance(error, StoreUnavailableError):
-        _log.warning("store.unavailable", error=str(error))
-    else:
-        _log.error("store.failed", exc_info=error)
-
-
-def _note_bug(method: str, error: Exception) -> None:
-    _log.error("call.failed", method=method, exc_info=error)
-
-
-def _report_end(task: "asyncio.Task[None]") -> None:
-    """An agent ends only when it is told to; anything else is a bug that must be seen."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("agent.died", exc_info=error)

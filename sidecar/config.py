@@ -11,6 +11,10 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_NAMESPACE = re.compile(r"[!-~]{1,256}")
+_ADDRESS = re.compile(r"(?:[^\s\[\]:/]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_PUBLIC_URL = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[!-\"$->@-~]*)?")
+_TOKEN = re.compile(r"[!-~]{8,}")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, None: 1.0}
 
 
@@ -36,6 +40,27 @@ class Settings(BaseSettings):
     insecure: bool = Field(
         False, description="Allow an address that other machines reach, though the API has no TLS yet."
     )
+    http_listen: str = Field(
+        "127.0.0.1:50552",
+        description="Address of webhooks, status pages and probes: `host:port`; empty turns them off.",
+    )
+    http_token: str = Field(
+        "",
+        repr=False,
+        description="Bearer token for all that is served over HTTP but `/hooks`, `/livez` and `/readyz`: "
+        "the token, `env:NAME` or `file:/path`.",
+    )
+    http_timeout: Span = Field(
+        timedelta(seconds=30), description="How long a whole request over HTTP may take its sender."
+    )
+    http_connections: int = Field(
+        512, ge=1, le=65_536, description="HTTP connections at once; one more is turned away."
+    )
+    public_url: str = Field(
+        "",
+        description="Address by which others reach the HTTP pages, such as `https://hooks.example.com`: "
+        "what status addresses begin with; empty tells paths alone.",
+    )
     store: str = Field(
         "sqlite:///sidecar.db",
         description="Where executions are kept: `sqlite:///path` or `postgresql://user@host/database`.",
@@ -45,6 +70,9 @@ class Settings(BaseSettings):
         timedelta(seconds=1), description="How often what ran out of time is looked for."
     )
     max_payload_bytes: int = Field(1_048_576, ge=0, le=3_500_000, description="Largest payload accepted.")
+    max_body_bytes: int = Field(
+        1_048_576, ge=0, le=3_500_000, description="Largest body of a webhook's delivery that is read."
+    )
     max_output_bytes: int = Field(1_048_576, ge=0, le=3_500_000, description="Largest output kept.")
     max_steps: int = Field(1_000, ge=0, le=100_000, description="Steps kept for each attempt.")
     max_queued_commands: int = Field(
@@ -56,6 +84,14 @@ class Settings(BaseSettings):
     )
     store_patience: Span = Field(
         timedelta(seconds=5), description="How long a commit is retried before callers hear UNAVAILABLE."
+    )
+    require_registration: str = Field(
+        "",
+        description="Namespaces in which only defined workflows may run, comma separated; `*` for all.",
+    )
+    scheduler: bool = Field(
+        True,
+        description="Whether schedules fire by themselves; `off` leaves it to RunDue and other sidecars.",
     )
     relay_lease: Span = Field(
         timedelta(seconds=15),
@@ -69,7 +105,13 @@ class Settings(BaseSettings):
     unsafe_failpoints: bool = Field(False, description="For tests: without it failpoints are ignored.")
 
     @field_validator(
-        "lease_ttl", "reap_period", "drain_grace", "relay_lease", "store_patience", "idempotency_window"
+        "lease_ttl",
+        "reap_period",
+        "drain_grace",
+        "relay_lease",
+        "store_patience",
+        "idempotency_window",
+        "http_timeout",
     )
     @classmethod
     def _positive(cls, value: timedelta) -> timedelta:
@@ -83,6 +125,50 @@ class Settings(BaseSettings):
         if value.lower() not in ("debug", "info", "warning", "error"):
             raise ValueError("must be debug, info, warning or error")
         return value.lower()
+
+    @field_validator("require_registration")
+    @classmethod
+    def _namespaces(cls, value: str) -> str:
+        names = [name.strip() for name in value.split(",")]
+        if value and not all(map(_NAMESPACE.fullmatch, names)):
+            raise ValueError("must be namespaces, comma separated, or *")
+        return ",".join(names)
+
+    @property
+    def strict_namespaces(self) -> frozenset[str]:
+        """The namespaces in which only defined workflows may run; `*` stands for all."""
+        return frozenset(filter(None, self.require_registration.split(",")))
+
+    @field_validator("http_listen")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        match = _ADDRESS.fullmatch(value)
+        if value and (match is None or int(match[1]) > 65_535):
+            raise ValueError("must be host:port, such as 127.0.0.1:50552 or [::1]:50552, or empty")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _address_of_http(cls, value: str) -> str:
+        if value and not _PUBLIC_URL.fullmatch(value):
+            raise ValueError("must be http:// or https://, a host, and at most a port and a path")
+        return value
+
+    @model_validator(mode="after")
+    def _http_is_guarded(self) -> "Settings":
+        """Look at the token here, where no message shows it."""
+        token = self.http_token
+        if token and not token.startswith(("env:", "file:/")) and not _TOKEN.fullmatch(token):
+            raise ValueError(
+                "SIDECAR_HTTP_TOKEN must be 8 or more printable ASCII characters without spaces, "
+                "env:NAME or file:/path"
+            )
+        if self.http_listen and not (token or self.insecure or is_local(self.http_listen)):
+            raise ValueError(
+                f"http_listen: {self.http_listen!r} can be reached from other machines; use a loopback "
+                "address, set SIDECAR_HTTP_TOKEN, or set SIDECAR_INSECURE=true behind a trusted proxy"
+            )
+        return self
 
     @model_validator(mode="after")
     def _not_open_to_others(self) -> "Settings":

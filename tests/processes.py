@@ -1,5 +1,6 @@
 """The sidecar as its users have it: a process of its own, awaited by its health, ended in every way."""
 
+import json
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.services.loopback import address, await_condition, free_port
+from tests.services.loopback import HOST, address, await_condition, free_port
 from tests.services.program import Program
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +34,7 @@ class SidecarProcess(Program):
         return {
             "PYTHONPATH": str(ROOT),
             "SIDECAR_LISTEN": self.target,
+            "SIDECAR_HTTP_LISTEN": f"{HOST}:0",
             "SIDECAR_STORE": self.store,
             "SIDECAR_FAILPOINTS": self.failpoints,
             "SIDECAR_UNSAFE_FAILPOINTS": "true" if self.failpoints else "false",
@@ -41,6 +43,16 @@ class SidecarProcess(Program):
             **telemetry,
             **self.settings,
         }
+
+    @property
+    def http_port(self) -> int:
+        """The port of the HTTP pages since the last start, as the log tells it."""
+        await_condition(lambda: bool(self._ready_lines()), "the sidecar says that it is ready", 10)
+        return int(self._ready_lines()[-1]["http_port"])
+
+    def _ready_lines(self) -> list[dict[str, Any]]:
+        lines = self.log.read_text(errors="replace").splitlines()
+        return [json.loads(line) for line in lines if '"sidecar.ready"' in line and line.endswith("}")]
 
     def healthy(self) -> bool:
         """Whether the overall health is SERVING."""

@@ -83,7 +83,7 @@ class SidecarProcess(Process):
         self.target = f"127.0.0.1:{free_port()}"
         self.store = folder / "sidecar.db"
         serve = ["sidecar", "serve", "--listen", self.target, "--store", f"sqlite:///{self.store}"]
-        super().__init__("sidecar", serve, folder, **settings)
+        super().__init__("sidecar", serve, folder, SIDECAR_HTTP_LISTEN="", **settings)
 
     def serve(self) -> None:
         """Start it, and wait until its health is SERVING."""

@@ -20,7 +20,9 @@ def enqueue(
     payload: Annotated[
         str | None, typer.Option(metavar="TEXT|@FILE|-", help="Its input; `-` reads standard input.")
     ] = None,
-    queue: Annotated[str, typer.Option(help="Where workers take it from.")] = "default",
+    queue: Annotated[
+        str, typer.Option(help="Where workers take it from.", show_default="the workflow's, else default")
+    ] = "",
     execution_id: Annotated[str | None, typer.Option("--id", help="Its id; else one is made.")] = None,
     request_id: Annotated[str | None, typer.Option(help="The request that causes it.")] = None,
     key: Annotated[
@@ -37,7 +39,13 @@ def enqueue(
         timedelta | None,
         typer.Option(parser=values.duration, metavar="DURATION", help="From accept to the end."),
     ] = None,
-    max_attempts: Annotated[int, typer.Option(min=1, metavar="N", help="Attempts in all.")] = 1,
+    max_attempts: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Attempts in all.", show_default="the workflow's, else 1"),
+    ] = None,
+    concurrency_key: Annotated[
+        str | None, typer.Option(help="What limits per key count by, such as a tenant.")
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the end; exit 1 unless it succeeds.")
     ] = False,
@@ -52,7 +60,8 @@ def enqueue(
         content_type=content_type,
         run_in=run_in,
         deadlines=Deadlines(attempt=attempt_timeout, total=timeout),
-        retry=RetryPolicy(max_attempts=max_attempts),
+        retry=None if max_attempts is None else RetryPolicy(max_attempts=max_attempts),
+        concurrency_key=concurrency_key,
     )
     shares = shared(context)
     with shares.client() as client:

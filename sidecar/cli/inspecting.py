@@ -34,13 +34,28 @@ def list_executions(
     ] = None,
     workflow: Annotated[str, typer.Option(help="Only executions of this workflow.")] = "",
     ids: Annotated[list[str] | None, typer.Option("--id", help="Only these; may be repeated.")] = None,
+    request_id: Annotated[str, typer.Option(help="Only what this request caused.")] = "",
+    trace_id: Annotated[str, typer.Option(help="Only what is in this trace.")] = "",
+    key: Annotated[str, typer.Option(help="Only what this idempotency key stands for.")] = "",
+    external_id: Annotated[str, typer.Option(help="Only what your own queue calls this.")] = "",
+    schedule: Annotated[str, typer.Option(help="Only what this schedule set off.")] = "",
+    webhook: Annotated[str, typer.Option(help="Only what this webhook set off.")] = "",
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 50,
 ) -> ExitCode:
     """List executions, newest first, without outputs."""
     shares = shared(context)
     with shares.client() as client:
         found = client.list(
-            states=states or (), workflow=workflow, execution_ids=ids or (), page_size=min(limit, MAX_PAGE)
+            states=states or (),
+            workflow=workflow,
+            execution_ids=ids or (),
+            request_id=request_id,
+            trace_id=trace_id,
+            idempotency_key=key,
+            external_id=external_id,
+            schedule_id=schedule,
+            webhook_id=webhook,
+            page_size=min(limit, MAX_PAGE),
         )
         records = list(islice(found, limit))
     shares.output.answer([documents.execution(each) for each in records], display.executions(records))

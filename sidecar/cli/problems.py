@@ -41,6 +41,7 @@ _ADVICE: Final[Mapping[ExitCode, str]] = {
 _BY_REASON: Final[Mapping[str, str]] = {
     "STORE_UNAVAILABLE": "the sidecar is up, its store is not: look at the sidecar's log, then repeat",
     "OVERLOADED": "the sidecar is up and busy: repeat in a moment",
+    "SCHEDULE_NOT_FOUND": "check the id and --namespace; `sidecar schedule list` shows what there is",
 }
 
 

@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli import accepting, cancelling, exit_codes, inspecting, serving, versioning, waiting
+from sidecar.cli import (
+    accepting,
+    applying,
+    cancelling,
+    defining,
+    exit_codes,
+    finding,
+    inspecting,
+    running,
+    scheduling,
+    serving,
+    spooling,
+    versioning,
+    waiting,
+)
 from sidecar.cli.exit_codes import ExitCode
 from sidecar.cli.options import PATIENCE, Shared, shared
 from sidecar.cli.output import Output
@@ -42,14 +56,21 @@ for command in (
     accepting.enqueue,
     inspecting.get,
     inspecting.list_executions,
+    finding.find,
     cancelling.cancel,
     waiting.wait,
     waiting.watch,
     inspecting.trace,
     inspecting.verify,
+    applying.apply,
+    defining.definitions,
+    defining.undefine,
     versioning.version,
 ):
     app.command("list" if command is inspecting.list_executions else command.__name__)(command)
+app.command("run", context_settings={"allow_interspersed_args": False})(running.run)
+app.add_typer(scheduling.group)
+app.add_typer(spooling.group)
 
 
 @app.callback()

@@ -37,7 +37,7 @@ def payload(text: str | None) -> tuple[bytes | None, str | None]:
     if text is None:
         return None, None
     data = _read(text)
-    return data, _content_type(data)
+    return data, content_type_of(data)
 
 
 def _read(text: str) -> bytes:
@@ -52,7 +52,7 @@ def _read(text: str) -> bytes:
         raise typer.BadParameter(f"cannot read {text[1:]!r}: {reason}", param_hint="--payload") from None
 
 
-def _content_type(data: bytes) -> str:
+def content_type_of(data: bytes) -> str:
     """Return JSON for what is JSON, so that the worker gets it decoded; else text or bytes."""
     try:
         json.loads(data)

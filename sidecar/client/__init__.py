@@ -24,9 +24,12 @@ from sidecar.client.handles import Handle, SyncHandle
 from sidecar.client.io_thread import ForkedProcessError
 from sidecar.client.options import Deadlines, RetryPolicy
 from sidecar.client.records import Correlation, Execution, Failure, Markers, State
+from sidecar.client.registry import Change, Kind, Registry, StoredDefinition, SyncRegistry
 from sidecar.client.run import Run, current_run, headers
+from sidecar.client.schedules import Schedules, SyncSchedules
 from sidecar.client.step import Step
 from sidecar.client.sync import SyncClient
+from sidecar.client.timetables import Fired, NewSchedule, Ran, ScheduleStatus
 from sidecar.client.tracing import Account, Span, Trace, Verification, Violation
 from sidecar.client.verdicts import FinalError, HandlerError, RetryError, RunCancelledError
 from sidecar.client.worker import Worker
@@ -35,6 +38,7 @@ __all__ = [
     "Account",
     "AlreadyFinalizedError",
     "Cancellation",
+    "Change",
     "Client",
     "ConflictError",
     "Correlation",
@@ -48,26 +52,36 @@ __all__ = [
     "ExhaustedError",
     "Failure",
     "FinalError",
+    "Fired",
     "ForkedProcessError",
     "Handle",
     "HandlerError",
     "InvalidArgumentError",
+    "Kind",
     "LeaseLostError",
     "Markers",
+    "NewSchedule",
     "NotFoundError",
     "OutcomeError",
     "OutputMissingError",
     "PermissionDeniedError",
+    "Ran",
+    "Registry",
     "RetryError",
     "RetryPolicy",
     "Run",
     "RunCancelledError",
+    "ScheduleStatus",
+    "Schedules",
     "SidecarError",
     "Span",
     "State",
     "Step",
+    "StoredDefinition",
     "SyncClient",
     "SyncHandle",
+    "SyncRegistry",
+    "SyncSchedules",
     "TimedOutError",
     "Trace",
     "UnavailableError",

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypedDict
 
 import grpc.aio
 
@@ -11,7 +12,9 @@ from sidecar.client.channel import Connection
 from sidecar.client.errors import SidecarError
 from sidecar.client.options import duration
 from sidecar.client.records import Execution, State
+from sidecar.client.registry import RegistryCalls
 from sidecar.client.retrying import TRY_SECONDS, Backoff, repeat
+from sidecar.client.schedules import ScheduleCalls
 from sidecar.client.status import error_of, is_transient
 from sidecar.v1 import admin_service_pb2 as admin
 from sidecar.v1 import execution_pb2 as pb
@@ -29,13 +32,34 @@ class Cancellation:
     worker_told: bool
 
 
+class ListOptions(TypedDict, total=False):
+    """Which executions to list; see `Filter`."""
+
+    states: Sequence[State]
+    workflow: str
+    execution_ids: Sequence[str]
+    request_id: str
+    trace_id: str
+    idempotency_key: str
+    external_id: str
+    schedule_id: str
+    webhook_id: str
+    page_size: int
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which executions to list; empty fields do not filter."""
+    """Which executions to list: those that fit every field that is not empty."""
 
     states: Sequence[State] = ()
     workflow: str = ""
     execution_ids: Sequence[str] = ()
+    request_id: str = ""
+    trace_id: str = ""
+    idempotency_key: str = ""
+    external_id: str = ""
+    schedule_id: str = ""
+    webhook_id: str = ""
     page_size: int = 0
 
 
@@ -46,6 +70,16 @@ class Calls:
         self._connection = connection
         self._namespace = namespace
         self._timeout = timeout
+
+    @property
+    def schedules(self) -> ScheduleCalls:
+        """The calls about schedules as they stand."""
+        return ScheduleCalls(self._connection, self._namespace, self._timeout)
+
+    @property
+    def registry(self) -> RegistryCalls:
+        """The calls on what is defined."""
+        return RegistryCalls(self._connection, self._namespace, self._timeout)
 
     async def get(self, execution_id: str) -> Execution:
         """Read one execution."""
@@ -62,6 +96,12 @@ class Calls:
             workflow_id=wanted.workflow,
             execution_ids=wanted.execution_ids,
             page_size=wanted.page_size,
+            request_id=wanted.request_id,
+            trace_id=wanted.trace_id,
+            idempotency_key=wanted.idempotency_key,
+            external_id=wanted.external_id,
+            schedule_id=wanted.schedule_id,
+            webhook_id=wanted.webhook_id,
         )
         stub = self._connection.executions
         while True:

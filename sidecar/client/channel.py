@@ -9,11 +9,15 @@ import grpc.aio
 from sidecar.client.io_thread import IoThread, io_thread
 from sidecar.v1.admin_service_pb2_grpc import AdminServiceStub
 from sidecar.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from sidecar.v1.registry_service_pb2_grpc import RegistryServiceStub
+from sidecar.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 from sidecar.v1.worker_service_pb2_grpc import WorkerServiceStub
 
 if TYPE_CHECKING:
     from sidecar.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
     from sidecar.v1.execution_service_pb2_grpc import ExecutionServiceAsyncStub
+    from sidecar.v1.registry_service_pb2_grpc import RegistryServiceAsyncStub
+    from sidecar.v1.schedule_service_pb2_grpc import ScheduleServiceAsyncStub
     from sidecar.v1.worker_service_pb2_grpc import WorkerServiceAsyncStub
 
 TARGET_VARIABLE: Final = "SIDECAR_TARGET"
@@ -68,6 +72,16 @@ class Connection:
     def workers(self) -> "WorkerServiceAsyncStub":
         """The calls of workers."""
         return WorkerServiceStub(self._opened())
+
+    @property
+    def registry(self) -> "RegistryServiceAsyncStub":
+        """The calls that define things."""
+        return RegistryServiceStub(self._opened())
+
+    @property
+    def schedules(self) -> "ScheduleServiceAsyncStub":
+        """The calls about schedules as they stand."""
+        return ScheduleServiceStub(self._opened())
 
     async def close(self) -> None:
         """Close the channel; the next use opens another."""

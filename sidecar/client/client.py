@@ -1,20 +1,22 @@
 """The async client: its calls cross over to the I/O thread, so any event loop may use it."""
 
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 import grpc
 
-from sidecar.client.calls import Calls, Cancellation, Filter
+from sidecar.client.calls import Calls, Cancellation, Filter, ListOptions
 from sidecar.client.channel import DEFAULT_NAMESPACE, Connection
 from sidecar.client.coalescer import Answer, Coalescer
 from sidecar.client.enqueueing import Batch, Enqueue, EnqueueOptions, batch, mark
 from sidecar.client.errors import SidecarError
 from sidecar.client.handles import Handle, ids_of
 from sidecar.client.options import seconds
-from sidecar.client.records import Execution, State
+from sidecar.client.records import Execution
+from sidecar.client.registry import Registry
+from sidecar.client.schedules import Schedules
 from sidecar.client.sync import SyncClient
 from sidecar.client.tracing import Trace, Verification
 
@@ -62,6 +64,16 @@ class Client:
         """Have many accepted, each on its own: in order, a handle or the error of that one."""
         return self._accepted(batch(work), self._timeout if timeout is None else seconds(timeout))
 
+    @property
+    def registry(self) -> Registry:
+        """What is defined in this namespace: workflows, queues, webhooks and schedules."""
+        return Registry(self._connection.io, self._calls.registry)
+
+    @property
+    def schedules(self) -> Schedules:
+        """How this namespace's schedules stand, to pause, resume and fire them."""
+        return Schedules(self._connection.io, self._calls.schedules)
+
     def handle(self, execution_id: str) -> Handle:
         """Return a handle on an execution whose id is known."""
         return Handle(execution_id, client=self)
@@ -70,16 +82,9 @@ class Client:
         """Read one execution."""
         return await self._connection.io.bridge(self._calls.get(execution_id))
 
-    async def list(
-        self,
-        *,
-        states: Sequence[State] = (),
-        workflow: str = "",
-        execution_ids: Sequence[str] = (),
-        page_size: int = 0,
-    ) -> AsyncIterator[Execution]:
-        """Yield executions newest first, without outputs, page after page."""
-        wanted = Filter(states, workflow, execution_ids, page_size)
+    async def list(self, **options: Unpack[ListOptions]) -> AsyncIterator[Execution]:
+        """Yield executions newest first, without outputs, page after page; `options` are as of `Filter`."""
+        wanted = Filter(**options)
         async for page in self._connection.io.stream(self._calls.pages(wanted)):
             for each in page:
                 yield each

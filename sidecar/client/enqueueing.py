@@ -33,11 +33,12 @@ class EnqueueOptions(TypedDict, total=False):
     parent_execution_id: str | None
     root_execution_id: str | None
     retry_of: str | None
+    concurrency_key: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
-    queue: str = "default"
+    queue: str = ""
     execution_id: str | None = None
     request_id: str | None = None
     idempotency_key: str | None = None
@@ -51,11 +52,12 @@ class _Options:
     parent_execution_id: str | None = None
     root_execution_id: str | None = None
     retry_of: str | None = None
+    concurrency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Enqueue(_Options):
-    """What to run, and how it is known.
+    """What to run, and how it is known. What is left open the workflow's definition decides.
 
     The payload goes verbatim if it is bytes, else as JSON. Inside a handler the parent, the root and
     the request id default to those of the running execution; else the request id to the execution id.
@@ -80,6 +82,7 @@ class Enqueue(_Options):
             retry=self.retry.message() if self.retry else None,
             deadlines=self.deadlines.message() if self.deadlines else None,
             retry_of=self.retry_of or "",
+            concurrency_key=self.concurrency_key or "",
         )
         self._correlate(item)
         self._schedule(item)

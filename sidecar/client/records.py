@@ -52,6 +52,7 @@ class Correlation:
     schedule_id: str = ""
     scheduled_for: datetime | None = None
     external_id: str = ""
+    fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ class Execution:
     worker_id: str = ""
     idempotency_key: str = ""
     retry_of: str = ""
+    concurrency_key: str = ""
+    dispatch: str = "managed"
 
     @property
     def execution_id(self) -> str:
@@ -149,6 +152,8 @@ def execution(message: pb.Execution) -> Execution:
         worker_id=message.worker_id,
         idempotency_key=message.idempotency_key,
         retry_of=message.retry_of,
+        concurrency_key=message.concurrency_key,
+        dispatch=word(pb.Dispatch, message.dispatch, "DISPATCH_"),
     )
 
 
@@ -169,6 +174,7 @@ def correlation(message: pb.Correlation) -> Correlation:
         schedule_id=message.schedule_id,
         scheduled_for=instant(message, "scheduled_for"),
         external_id=message.external_id,
+        fallback=message.fallback,
     )
 
 

@@ -1,20 +1,22 @@
 """The same client for code that blocks."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Self, Unpack
 
 import grpc
 
-from sidecar.client.calls import Calls, Cancellation, Filter
+from sidecar.client.calls import Calls, Cancellation, Filter, ListOptions
 from sidecar.client.channel import DEFAULT_NAMESPACE, Connection
 from sidecar.client.coalescer import Answer, Coalescer
 from sidecar.client.enqueueing import Batch, Enqueue, EnqueueOptions, batch, mark
 from sidecar.client.errors import SidecarError
 from sidecar.client.handles import SyncHandle, ids_of
 from sidecar.client.options import seconds
-from sidecar.client.records import Execution, State
+from sidecar.client.records import Execution
+from sidecar.client.registry import SyncRegistry
+from sidecar.client.schedules import SyncSchedules
 from sidecar.client.tracing import Trace, Verification
 
 Answers = list[SyncHandle | SidecarError]
@@ -70,6 +72,16 @@ class SyncClient:
         answers = self._connection.io.block(self._coalescer.enqueue(sent.items, limit))
         return [self._handle(answer, sent) for answer in answers]
 
+    @property
+    def registry(self) -> SyncRegistry:
+        """What is defined in this namespace: workflows, queues, webhooks and schedules."""
+        return SyncRegistry(self._connection.io, self._calls.registry)
+
+    @property
+    def schedules(self) -> SyncSchedules:
+        """How this namespace's schedules stand, to pause, resume and fire them."""
+        return SyncSchedules(self._connection.io, self._calls.schedules)
+
     def handle(self, execution_id: str) -> SyncHandle:
         """Return a handle on an execution whose id is known."""
         return SyncHandle(execution_id, client=self)
@@ -78,16 +90,9 @@ class SyncClient:
         """Read one execution."""
         return self._connection.io.block(self._calls.get(execution_id))
 
-    def list(
-        self,
-        *,
-        states: Sequence[State] = (),
-        workflow: str = "",
-        execution_ids: Sequence[str] = (),
-        page_size: int = 0,
-    ) -> Iterator[Execution]:
-        """Yield executions newest first, without outputs, page after page."""
-        wanted = Filter(states, workflow, execution_ids, page_size)
+    def list(self, **options: Unpack[ListOptions]) -> Iterator[Execution]:
+        """Yield executions newest first, without outputs, page after page; `options` are as of `Filter`."""
+        wanted = Filter(**options)
         for page in self._connection.io.iterate(self._calls.pages(wanted)):
             yield from page
 

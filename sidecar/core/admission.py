@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sidecar.core.catalog import FREE, Cap, Rate, Rule
+from sidecar.core.correlation import Source
 from sidecar.core.definitions import Workflow
 from sidecar.core.folio import Folio
-from sidecar.core.model import Execution, Source
+from sidecar.core.model import Execution
 from sidecar.core.ports import PayloadChecker
 from sidecar.core.refusals import Reason, Refused
 from sidecar.core.retry import nanos

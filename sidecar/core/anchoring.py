@@ -6,8 +6,9 @@ from sidecar.conventions import names
 from sidecar.conventions.baggage import combine
 from sidecar.conventions.carrier import Carrier
 from sidecar.conventions.trace_context import SAMPLED, parse, without_threshold
+from sidecar.core.correlation import Correlation
 from sidecar.core.definitions import Propagation, SamplingRule
-from sidecar.core.model import Anchor, Correlation, Recording
+from sidecar.core.model import Anchor, Recording
 from sidecar.core.ports import Ids, Sampler, Sampling
 
 _NOTHING = Carrier()

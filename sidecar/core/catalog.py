@@ -18,8 +18,8 @@ from sidecar.core.definitions import (
     Webhook,
     Workflow,
 )
-from sidecar.core.model import PLAIN, LiveParent, SettlementLogs, Style, TerminalSpan
 from sidecar.core.refusals import Reason, Refused
+from sidecar.core.style import PLAIN, LiveParent, SettlementLogs, Style, TerminalSpan
 
 Named = tuple[str, str]
 """Namespace and name."""
@@ -115,8 +115,10 @@ class Catalog:
 
     def _made(self, namespace: str, queue: str, workflow_id: str) -> Rule:
         workflow, limits = self.workflow(namespace, workflow_id), self.queue(namespace, queue)
-        rates = ((f"workflow:{workflow_id}", workflow.rate if workflow else None),)
-        rates += ((f"queue:{queue}", limits.rate if limits else None),)
+        rates = (
+            (f"workflow:{workflow_id}", workflow.rate if workflow else None),
+            (f"queue:{queue}", limits.rate if limits else None),
+        )
         caps = [*_caps(f"workflow:{workflow_id}", workflow.concurrency if workflow else None)]
         caps += _caps(f"queue:{queue}", limits.concurrency if limits else None)
         own, shared = workflow.tracing if workflow else AS_USUAL, limits.tracing if limits else AS_USUAL

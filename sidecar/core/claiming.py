@@ -12,9 +12,10 @@ from sidecar.core.commands import Begin, Claim, Claimed, Delivery, LeaseRef
 from sidecar.core.definitions import OverLimit
 from sidecar.core.folio import Folio
 from sidecar.core.lifecycle import Move, State, after
-from sidecar.core.model import Attempt, Execution, LiveParent, Recording
+from sidecar.core.model import Attempt, Execution, Recording
 from sidecar.core.reaping import expire
 from sidecar.core.retry import nanos
+from sidecar.core.style import LiveParent
 
 
 def claim(folio: Folio, command: Claim, candidates: Sequence[Execution]) -> Claimed:

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 from typing import Generic, TypeVar
 
 from sidecar.core.catalog import EMPTY, FREE, Catalog, Rule
-from sidecar.core.definitions import Definition, Kind
 from sidecar.core.model import Execution, Failure, Key, Resource
 from sidecar.core.refusals import Refused
 
@@ -259,113 +257,3 @@ class Rebase(Command[None]):
 
     key: Key
     fence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """One outbox row on its way to a collector: serialized OTLP, sent as it is."""
-
-    outbox_id: int
-    signal: str
-    body: bytes
-    spans: int
-    tries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimParcels(Command[tuple[Parcel, ...]]):
-    """Lease pending outbox rows of one signal to a relay, bounded by spans and bytes."""
-
-    relay_id: str
-    signal: str
-    lease: timedelta
-    max_spans: int = 512
-    max_bytes: int = 3_670_016
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What became of an outbox row: delivered, rejected, dead (kept), or pending again."""
-
-    outbox_id: int
-    state: str
-    rejected: int = 0
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StampParcels(Command[None]):
-    """Turn outbox rows into receipts, or give them back; delivery clears the bytes."""
-
-    stamps: tuple[Stamp, ...] = field(default=())
-
-
-class Effect(StrEnum):
-    """What an apply did to one definition."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-    DELETED = "deleted"
-
-
-@dataclass(frozen=True, slots=True)
-class Defined:
-    """The definitions stand as asked; what that took, one by one."""
-
-    effects: tuple[tuple[Kind, str, Effect], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Define(Command[Defined | Refused]):
-    """Make definitions stand as given, all or none; `first` has each schedule's first occurrence."""
-
-    namespace: str
-    definitions: tuple[Definition, ...]
-    first: tuple[tuple[str, int | None], ...] = ()
-    prune: bool = False
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Undefine(Command[bool]):
-    """Remove one definition; the answer says whether it was there."""
-
-    namespace: str
-    kind: Kind
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fired:
-    """What firing did. `fired` False: the schedule had moved on since it was read."""
-
-    fired: bool
-    answer: Accepted | Refused | None = None
-    waits: bool = False
-    """By its overlap policy the occurrence waits for the former execution's end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fire(Command[Fired]):
-    """Take one occurrence of a schedule: its execution and the schedule's next time in one commit.
-
-    `version` is the schedule's as it was read. `accept` None skips the occurrences up to `next_at`;
-    `skipped` counts those that pass without an execution. `beside` fires beside the timetable.
-    """
-
-    key: Key
-    version: int
-    accept: Accept | None
-    next_at: int | None
-    skipped: int = 0
-    beside: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Steer(Command[bool]):
-    """Pause a schedule, or have it go on at `next_at`; the answer says whether it is there."""
-
-    key: Key
-    paused: bool
-    next_at: int | None

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from sidecar.core.model import LiveParent, RetryPolicy, SettlementLogs, Source, TerminalSpan
+from sidecar.core.correlation import Source
+from sidecar.core.model import RetryPolicy
 from sidecar.core.schedules import Timing
+from sidecar.core.style import LiveParent, SettlementLogs, TerminalSpan
 from sidecar.core.webhooks import OPEN, Verification
 
 

@@ -10,8 +10,9 @@ from sidecar.core.admission import AdmissionLimits, screen
 from sidecar.core.anchoring import Anchoring
 from sidecar.core.catalog import Catalog, Rate, Rule
 from sidecar.core.commands import Accept, Accepted, Plan
+from sidecar.core.correlation import Correlation, Source
 from sidecar.core.definitions import NO_DEADLINES, Deadlines, Propagation, Workflow
-from sidecar.core.model import Correlation, Dispatch, Execution, RetryPolicy, Source, Terms
+from sidecar.core.model import Dispatch, Execution, RetryPolicy, Terms
 from sidecar.core.ports import Clock, Ids, Ledger, PayloadChecker, Sampler
 from sidecar.core.refusals import Refused, refused_by
 from sidecar.core.sessions import Lane

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from sidecar.core import attempts, spans
 from sidecar.core.folio import Folio, Limits
 from sidecar.core.lifecycle import Move, after
-from sidecar.core.model import Execution, Failure, Path, Recording, SettlementLogs, TerminalRecord
+from sidecar.core.model import Execution, Failure, Path, Recording, TerminalRecord
+from sidecar.core.style import SettlementLogs
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,21 +11,20 @@ from sidecar.core.commands import (
     Begin,
     Cancel,
     Command,
-    Define,
-    Fire,
     Reap,
     Rebase,
     Release,
     Renew,
     ReportStep,
     Settle,
-    Undefine,
 )
+from sidecar.core.decrees import Define, Fire, Steer, Undefine
 from sidecar.core.defining import define, undefine
 from sidecar.core.folio import Folio
 from sidecar.core.model import Key
 from sidecar.core.progress import rebase, release, renew, report_step
 from sidecar.core.reaping import reap
+from sidecar.core.scheduling import fire, steer
 from sidecar.core.settlement import settle
 
 __all__ = ["claim", "fold", "keys_of"]
@@ -73,6 +72,10 @@ def _fold_registry(folio: Folio, command: Command[Any]) -> object:
             return define(folio, command)
         case Undefine():
             return undefine(folio, command)
+        case Fire():
+            return fire(folio, command)
+        case Steer():
+            return steer(folio, command)
         case _:
             raise TypeError(f"no verb for {type(command).__name__}")
 
@@ -99,5 +102,8 @@ def keys_of(command: Command[Any]) -> tuple[Key, ...]:
             return (due.key,)
         case Accept(execution=execution):
             return (execution.key,)
+        case Fire(accept=accept, former=former):
+            drafted = None if accept is None else accept.execution.key
+            return tuple(key for key in (drafted, former) if key is not None)
         case _:
             return ()

@@ -9,21 +9,15 @@ from datetime import timedelta
 from enum import StrEnum
 
 from sidecar.conventions.carrier import Carrier
+from sidecar.core.correlation import Correlation
 from sidecar.core.lifecycle import TERMINAL, State
+from sidecar.core.style import PLAIN, Style
 
 Key = tuple[str, str]
 """Namespace and execution id."""
 
 AttributeValue = str | bool | int | float | tuple[str, ...]
 Attributes = tuple[tuple[str, AttributeValue], ...]
-
-
-class Source(StrEnum):
-    """What kind of entry set the execution off."""
-
-    WORKFLOW = "workflow"
-    SCHEDULE = "schedule"
-    WEBHOOK = "webhook"
 
 
 class Dispatch(StrEnum):
@@ -49,67 +43,6 @@ class Path(StrEnum):
     REAPED = "reaped"
     CANCELLED = "cancelled"
     REJECTED = "rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class Correlation:
-    """The identity made once at the entry; the same object on every record, span and log line."""
-
-    namespace: str
-    execution_id: str
-    request_id: str
-    workflow_id: str
-    root_execution_id: str
-    parent_execution_id: str | None = None
-    source: Source = Source.WORKFLOW
-    trigger_type: str = "api"
-    webhook_id: str | None = None
-    path: str | None = None
-    provider: str | None = None
-    schedule_id: str | None = None
-    scheduled_for: int | None = None
-    external_id: str | None = None
-    fallback: bool = False
-    """Ids were derived, as a legacy payload came without them."""
-
-    @property
-    def key(self) -> Key:
-        """What identifies the row."""
-        return self.namespace, self.execution_id
-
-
-class LiveParent(StrEnum):
-    """What the worker's own spans hang under while an attempt goes on."""
-
-    PROCESS = "process"
-    START = "start"
-
-
-class TerminalSpan(StrEnum):
-    """What the terminal span spans: accept to outcome, or the settlement alone."""
-
-    FULL = "full"
-    SUMMARY = "summary"
-
-
-class SettlementLogs(StrEnum):
-    """Which settlements also leave a log record."""
-
-    UNSAMPLED = "unsampled"
-    ALL = "all"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How an execution's spans are written; resolved at accept, as the reaper needs it too."""
-
-    live_parent: LiveParent = LiveParent.PROCESS
-    terminal_span: TerminalSpan = TerminalSpan.FULL
-    settlement_logs: SettlementLogs = SettlementLogs.UNSAMPLED
-
-
-PLAIN = Style()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +122,6 @@ class Attempt:
     deadline_at: int | None
     former_span_id: str | None
     live_span_id: str | None = None
-    """Of the `start` span that the worker's own spans hang under, where the workflow asks for one."""
     ended_at: int | None = None
     failure: Failure | None = None
     digest: bytes | None = None

@@ -157,10 +157,14 @@ class Gauges:
 
 @dataclass(frozen=True, slots=True)
 class DueSchedule:
-    """A schedule whose time has come, and whether the former occurrence's execution is still open."""
+    """A schedule whose time has come, and whether the former occurrence's execution is still open.
+
+    `freed_at` is when that one ended, by the lease clock; None where it has not or there is none.
+    """
 
     standing: Standing
     occupied: bool
+    freed_at: int | None = None
 
 
 class PayloadChecker(Protocol):
@@ -202,11 +206,21 @@ class Reader(Protocol):
     async def standings(self, namespace: str, schedule_id: str | None) -> list[Standing]:
         """Return where schedules stand, by id: one, or all of a namespace."""
 
-    async def due_schedules(self, now: int, limit: int) -> list[DueSchedule]:
-        """Return schedules that are not paused and whose next time is not after `now`, oldest first."""
+    async def due_schedules(
+        self,
+        now: int,
+        limit: int,
+        *,
+        after: DueSchedule | None = None,
+        whose: tuple[str, str | None] | None = None,
+    ) -> list[DueSchedule]:
+        """Return schedules that are not paused and whose next time is not after `now`, oldest first.
 
-    async def next_due_at(self) -> int | None:
-        """Return the earliest next time of any schedule that is not paused."""
+        `after` is the last one of the page before, `whose` a namespace and, if not all of it, a schedule.
+        """
+
+    async def next_due_at(self, now: int) -> int | None:
+        """Return the earliest next time after `now` of any schedule that is not paused."""
 
     async def trace_rows(self, key: Key) -> TraceRows | None:
         """Return what the spans of one execution are rebuilt from."""

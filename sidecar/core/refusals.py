@@ -72,6 +72,26 @@ class Refused:
     """When the same may be let in; None where that is not known."""
 
 
+_WAITS = dict.fromkeys(
+    (
+        Reason.STORE_UNAVAILABLE,
+        Reason.OVERLOADED,
+        Reason.DRAINING,
+        Reason.CHECK_FAILED,
+        Reason.RATE_LIMITED,
+        Reason.QUEUE_FULL,
+        Reason.CONCURRENCY_LIMIT,
+    ),
+    timedelta(seconds=1),
+)
+"""Where repeating the same may help: when to, if the refusal does not say."""
+
+
+def retry_after(refused: Refused) -> timedelta | None:
+    """Return how long to wait before the same is tried again, None where that is no use."""
+    return refused.retry_after or _WAITS.get(refused.reason)
+
+
 class RefusalError(Exception):
     """A refusal on its way to the edge."""
 

@@ -29,8 +29,8 @@ class Registry:
             StoreUnavailableError: if the store cannot be read; the catalog stays as it is.
         """
         revision, entries = await self._reader.definitions(self._revision)
-        if entries is None:
-            return
+        if entries is None or revision <= self._revision:
+            return  # Nothing is new, or another look that began later was faster.
         self._revision = revision
         self.catalog = catalog(entries, self._strict)
         for listener in self._listeners:

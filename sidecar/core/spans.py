@@ -7,16 +7,8 @@ from sidecar.conventions import names
 from sidecar.conventions.trace_context import parse
 from sidecar.core.facts import Kind, Link, LogFacts, Role, SpanFacts
 from sidecar.core.lifecycle import State
-from sidecar.core.model import (
-    Anchor,
-    Attempt,
-    Attributes,
-    AttributeValue,
-    Execution,
-    Failure,
-    Step,
-    TerminalSpan,
-)
+from sidecar.core.model import Anchor, Attempt, Attributes, AttributeValue, Execution, Failure, Step
+from sidecar.core.style import TerminalSpan
 
 _SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -6,9 +6,10 @@ from typing import Any
 
 from sidecar.core.commands import (
     Accept,
+    Begin,
     Cancel,
-    ClaimParcels,
     Command,
+    Due,
     Fault,
     Reap,
     Rebase,
@@ -16,8 +17,9 @@ from sidecar.core.commands import (
     Renew,
     ReportStep,
     Settle,
-    StampParcels,
 )
+from sidecar.core.decrees import Define, Fire, Steer
+from sidecar.core.parcels import ClaimParcels, StampParcels
 from sidecar.core.refusals import RefusalError, invalid
 
 _MOST = 2**63
@@ -50,16 +52,28 @@ def _bounded(command: Command[Any]) -> Iterator[Named]:
             return _of_accept(command)
         case Settle() | Renew() | ReportStep() | Release():
             return _of_lease(command)
-        case Reap(due=due):
-            return iter((("fence", due.fence),))
-        case Rebase(fence=fence):
+        case Reap(due=Due(fence=fence)) | Rebase(fence=fence):
             return iter((("fence", fence),))
+        case Begin(begun_ago=begun_ago):
+            return iter((("begun_ago", begun_ago),))
         case Cancel(grace=grace):
             return iter((("grace", grace),))
         case ClaimParcels(lease=lease):
             return iter((("lease", lease),))
         case StampParcels(stamps=stamps):
             return (named for s in stamps for named in (("outbox_id", s.outbox_id), ("rejected", s.rejected)))
+        case _:
+            return _of_registry(command)
+
+
+def _of_registry(command: Command[Any]) -> Iterator[Named]:
+    match command:
+        case Define(first=first):
+            return (("next_at", at) for _, at in first)
+        case Fire():
+            return _of_fire(command)
+        case Steer(next_at=next_at):
+            return iter((("next_at", next_at),))
         case _:
             return iter(())
 
@@ -81,6 +95,14 @@ def _of_accept(command: Accept) -> Iterator[Named]:
     yield "attempt_timeout", terms.attempt_timeout
     yield "retry.initial_interval", retry.initial_interval
     yield "retry.max_interval", retry.max_interval
+
+
+def _of_fire(command: Fire) -> Iterator[Named]:
+    yield "next_at", command.next_at
+    yield "version", command.version
+    yield "skipped", command.skipped
+    if command.accept is not None:
+        yield from _of_accept(command.accept)
 
 
 def _of_lease(command: Settle | Renew | ReportStep | Release) -> Iterator[Named]:

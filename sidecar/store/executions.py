@@ -12,8 +12,9 @@ from sqlalchemy import (
     text,
 )
 
+from sidecar.core.correlation import Source
 from sidecar.core.lifecycle import TERMINAL, State
-from sidecar.core.model import Dispatch, Path, Recording, Source
+from sidecar.core.model import Dispatch, Path, Recording
 from sidecar.store.columns import DUE, QUEUED, RUNNING, Columns, may, metadata, need, one_of
 
 CORRELATION: Columns = (

@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.core.commands import Accept, Claim, ClaimParcels, Command, Fault, Settle, StampParcels, Success
+from sidecar.core.commands import Accept, Begin, Claim, Command, Fault, Settle, Success
+from sidecar.core.decrees import Define, Fire, Undefine
+from sidecar.core.parcels import ClaimParcels, StampParcels
 from sidecar.core.refusals import OverloadedError, StoreUnavailableError
 
 _QUOTAS = (2_000, 1_000, 64, 16)
 """How many of each rank one commit takes: what goes on, what is new, claims, the outbox's."""
 
 _OVERHEAD = 512
+_LIKELY_PAYLOAD = 65_536
+"""What a begin is taken to load: its payload is read within the commit."""
 _GOING_ON = 20_000
 """How many of what goes on may wait at least, however much is new."""
 
@@ -155,7 +159,7 @@ def goes_on(command: Command[Any]) -> bool:
 
 def _rank(command: Command[Any]) -> int:
     match command:
-        case Accept():
+        case Accept() | Define() | Undefine() | Fire():
             return 1
         case Claim():
             return 2
@@ -168,8 +172,12 @@ def _rank(command: Command[Any]) -> int:
 def weight(command: Command[Any]) -> int:
     """Return about how many bytes a command keeps in memory."""
     match command:
-        case Accept(execution=execution):
+        case Accept(execution=execution) | Fire(accept=Accept(execution=execution)):
             return _OVERHEAD + len(execution.terms.payload)
+        case Define(definitions=definitions):
+            return _OVERHEAD + len(repr(definitions))
+        case Begin():
+            return _OVERHEAD + _LIKELY_PAYLOAD
         case Settle(report=Success(output=output)):
             return _OVERHEAD + len(output)
         case Settle(report=Fault(failure=failure)):

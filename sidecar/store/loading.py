@@ -31,6 +31,7 @@ class AsRead:
     guards: dict[Key, Guard] = field(default_factory=dict)
     holders: dict[tuple[str, str], str] = field(default_factory=dict)
     """Whom an idempotency key stood for."""
+    standings: dict[Key, int] = field(default_factory=dict)
 
 
 class Loader:

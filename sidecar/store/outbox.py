@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Integer, bindparam, null, select, text, update
 
-from sidecar.core.commands import ClaimParcels, Parcel, Stamp, StampParcels
+from sidecar.core.parcels import ClaimParcels, Parcel, Stamp, StampParcels
 from sidecar.core.retry import nanos
 from sidecar.store.columns import PENDING
 from sidecar.store.engine import Dialect

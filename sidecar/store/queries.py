@@ -1,18 +1,21 @@
 """The questions that the reader puts to the store."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, null, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, func, null, select, text, tuple_
 
 from sidecar.core.commands import Due
 from sidecar.core.model import Attempt, Execution, Key, Resource, Step
 from sidecar.core.ports import Gauges, ListQuery, TraceRows
 from sidecar.store.columns import DUE, PENDING, QUEUED, RUNNING
 from sidecar.store.rows import BARE, attempt_of, execution_of, resource_of, step_of
-from sidecar.store.tables import attempts, executions, outbox, resources, steps
+from sidecar.store.tables import attempts, executions, idempotency_keys, outbox, resources, steps
 
 _c = executions.c
+_k = idempotency_keys.c
+_RARE_IDS = ("request_id", "trace_id", "external_id", "schedule_id", "idempotency_key")
+_IDS = ("workflow_id", "request_id", "trace_id", "external_id", "schedule_id", "webhook_id")
 _BARE = list(executions.c)[:BARE]
 _SLIM = [*_BARE[:-1], null().label("output")]
 
@@ -29,17 +32,29 @@ def _of(query: Select[Any], key: Key) -> Select[Any]:
 
 def page(connection: Connection, query: ListQuery) -> list[Execution]:
     """Return a page, newest first."""
-    found = select(*_SLIM).where(_c.namespace == query.namespace)
-    if query.states:
-        found = found.where(_c.state.in_([state.value for state in query.states]))
-    if query.workflow_id is not None:
-        found = found.where(_c.workflow_id == query.workflow_id)
-    if query.execution_ids:
-        found = found.where(_c.execution_id.in_(query.execution_ids))
+    found = select(*_SLIM).where(_c.namespace == query.namespace, *_narrowed(query))
+    # Without statistics, as SQLite is, a planner walks the list in its order though an id names a few rows.
+    accepted_at = _c.accepted_at + text("0") if _names_few(query) else _c.accepted_at
     if query.before is not None:
-        found = found.where(tuple_(_c.accepted_at, _c.execution_id) < query.before)
-    newest = found.order_by(_c.accepted_at.desc(), _c.execution_id.desc()).limit(query.limit)
+        found = found.where(tuple_(accepted_at, _c.execution_id) < query.before)
+    newest = found.order_by(accepted_at.desc(), _c.execution_id.desc()).limit(query.limit)
     return [execution_of(row) for row in connection.execute(newest)]
+
+
+def _names_few(query: ListQuery) -> bool:
+    return bool(query.execution_ids) or any(getattr(query, name) is not None for name in _RARE_IDS)
+
+
+def _narrowed(query: ListQuery) -> Iterator[ColumnElement[bool]]:
+    named = ((name, getattr(query, name)) for name in _IDS)
+    yield from (_c[name] == value for name, value in named if value is not None)
+    if query.states:
+        yield _c.state.in_([state.value for state in query.states])
+    if query.execution_ids:
+        yield _c.execution_id.in_(query.execution_ids)
+    if query.idempotency_key is not None:
+        held = (_k.namespace == query.namespace, _k.key == query.idempotency_key)
+        yield _c.execution_id.in_(select(_k.execution_id).where(*held))
 
 
 def due(connection: Connection, now: int, limit: int) -> list[Due]:

@@ -8,10 +8,12 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from sidecar.core.commands import Due
+from sidecar.core.definitions import Stored
 from sidecar.core.model import Execution, Key
-from sidecar.core.ports import Audit, Gauges, ListQuery, TraceRows
+from sidecar.core.ports import Audit, DueSchedule, Gauges, ListQuery, TraceRows
 from sidecar.core.refusals import StoreUnavailableError
-from sidecar.store import queries
+from sidecar.core.schedules import Standing
+from sidecar.store import definitions, queries, standings
 from sidecar.store.account import Tally
 from sidecar.store.bounds import beyond
 from sidecar.store.claiming import Claimer
@@ -69,6 +71,33 @@ class StoreReader:
 
     def _next_run_at(self, connection: Connection, lanes: Lanes) -> int | None:
         return self._claimer.next_run_at(connection, self._dialect.lease_now(connection), lanes)
+
+    async def definitions(self, known: int) -> tuple[int, list[Stored] | None]:
+        """Return the registry's revision, and everything that is defined if it is not the known one.
+
+        Raises:
+            UnreadableDefinitionError: naming the first that this version cannot read.
+        """
+        return await self._ask(lambda connection: definitions.read(connection, known))
+
+    async def standings(self, namespace: str, schedule_id: str | None) -> list[Standing]:
+        """Return where schedules stand, by id: one, or all of a namespace."""
+        return await self._ask(lambda connection: standings.read(connection, namespace, schedule_id))
+
+    async def due_schedules(
+        self,
+        now: int,
+        limit: int,
+        *,
+        after: DueSchedule | None = None,
+        whose: tuple[str, str | None] | None = None,
+    ) -> list[DueSchedule]:
+        """Return schedules that are not paused and whose next time is not after `now`, oldest first."""
+        return await self._ask(lambda connection: standings.due(connection, now, limit, after, whose))
+
+    async def next_due_at(self, now: int) -> int | None:
+        """Return the earliest next time after `now` of any schedule that is not paused."""
+        return await self._ask(lambda connection: standings.next_at(connection, now))
 
     async def trace_rows(self, key: Key) -> TraceRows | None:
         """Return what the spans of one execution are rebuilt from."""

@@ -35,11 +35,10 @@ class Room:
         for cap in caps:
             if cap.limit and self._running.all[self._namespace, cap.scope] >= cap.limit:
                 found.add(_scope(cap, None))
-        per_key = {cap.scope: cap for cap in caps if cap.per_key}
-        for (namespace, scope, key), count in self._running.by_key.items():
-            cap = per_key.get(scope)
-            if cap is not None and namespace == self._namespace and count >= cap.per_key:
-                found.add(_scope(cap, key))
+        for cap in (cap for cap in caps if cap.per_key):
+            for (namespace, scope, key), count in self._running.by_key.items():
+                if (namespace, scope) == (self._namespace, cap.scope) and count >= cap.per_key:
+                    found.add(_scope(cap, key))
         return list(found)
 
 

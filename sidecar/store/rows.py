@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sidecar.core.correlation import Correlation, Source
 from sidecar.core.lifecycle import State
 from sidecar.core.model import (
     Anchor,
     Attempt,
     CancelRequest,
-    Correlation,
     Dispatch,
     Execution,
     Failure,
@@ -16,7 +16,6 @@ from sidecar.core.model import (
     Path,
     Recording,
     Resource,
-    Source,
     Step,
     TerminalRecord,
     Terms,

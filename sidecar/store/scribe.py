@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from sidecar.core.commands import Begin, Claim, ClaimParcels, Command, Delivery, StampParcels
+from sidecar.core.commands import Begin, Claim, Command, Delivery
 from sidecar.core.fold import accept_in, fold
 from sidecar.core.folio import Chance, Folio, Limits
 from sidecar.core.model import Execution
+from sidecar.core.parcels import ClaimParcels, StampParcels
 from sidecar.core.ports import Change, Encoder
 from sidecar.failpoints import hit
 from sidecar.store.claiming import Allowance, Claimer
@@ -20,6 +21,7 @@ from sidecar.store.lanes import Lanes
 from sidecar.store.loading import AsRead, Loader
 from sidecar.store.outbox import Parcels
 from sidecar.store.posting import Poster
+from sidecar.store.standings import StandingRows
 from sidecar.store.writing import Writer
 
 Numbered = tuple[int, Command[Any]]
@@ -51,6 +53,7 @@ class Scribe:
         self._parcels = Parcels(dialect)
         self._counter = Counter(dialect)
         self._definitions = DefinitionRows(dialect)
+        self._standings = StandingRows(dialect)
 
     def apply(self, connection: Connection, opening: Opening, commands: Sequence[Command[Any]]) -> Applied:
         """Apply the commands: first what executions live through, then claims, then the outbox.
@@ -88,6 +91,7 @@ class Scribe:
         as_read = self._loader.open(connection, folio, [command for _, command in verbs])
         self._counter.count(connection, folio, [command for _, command in verbs])
         self._definitions.open(connection, folio, [command for _, command in verbs])
+        as_read.standings = self._standings.open(connection, folio, [command for _, command in verbs])
         for number, command in verbs:
             applied.answers[number] = fold(folio, command)
         if any(accept_in(command) for _, command in verbs):
@@ -130,8 +134,9 @@ class Scribe:
         self._writer.write(connection, folio, as_read)
         self._counter.save(connection, folio)
         defined = self._definitions.save(connection, folio)
+        stood = self._standings.save(connection, folio, as_read.standings)
         touched = (*folio.created.values(), *folio.changed.values())
-        applied.wrote = applied.wrote or bool(touched or folio.events or defined)
+        applied.wrote = applied.wrote or bool(touched or folio.events or defined or stood)
         applied.changes.extend(_change(execution, folio.now) for execution in touched)
         applied.settled.extend(settled)
         applied.conflicts += folio.conflicts

@@ -5,15 +5,8 @@ from datetime import timedelta
 from functools import lru_cache
 
 from sidecar.conventions.carrier import Carrier
-from sidecar.core.model import (
-    PLAIN,
-    Attributes,
-    LiveParent,
-    RetryPolicy,
-    SettlementLogs,
-    Style,
-    TerminalSpan,
-)
+from sidecar.core.model import Attributes, RetryPolicy
+from sidecar.core.style import PLAIN, LiveParent, SettlementLogs, Style, TerminalSpan
 
 _MICROSECOND = timedelta(microseconds=1)
 _DEFAULT_RETRY = RetryPolicy()

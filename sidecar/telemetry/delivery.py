@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from sidecar import failpoints
-from sidecar.core.commands import Parcel, Stamp
+from sidecar.core.parcels import Parcel, Stamp
 from sidecar.telemetry.answers import Answer, Blocked, Later, Refused, Taken
 from sidecar.telemetry.suspects import Suspects, cut
 

@@ -5,7 +5,8 @@ from dataclasses import asdict, replace
 
 import structlog
 
-from sidecar.core.model import Correlation, Execution
+from sidecar.core.correlation import Correlation
+from sidecar.core.model import Execution
 from sidecar.telemetry.guarded import guarded
 from sidecar.telemetry.metrics import OtlpMeter
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 from opentelemetry import context
 
-from sidecar.core.commands import ClaimParcels, Parcel, Stamp, StampParcels
+from sidecar.core.parcels import ClaimParcels, Parcel, Stamp, StampParcels
 from sidecar.core.ports import Ledger, Meter
 from sidecar.core.refusals import StoreUnavailableError
 from sidecar.telemetry.answers import Blocked, Later

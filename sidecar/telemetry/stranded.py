@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from sidecar.core.commands import ClaimParcels
+from sidecar.core.parcels import ClaimParcels
 from sidecar.core.ports import Ledger
 
 _log = structlog.get_logger(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sidecar.core.commands import ClaimParcels, Parcel
+from sidecar.core.parcels import ClaimParcels, Parcel
 from sidecar.telemetry.limits import MAX_SPANS
 
 MAX_SUSPECTS = 512

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from sidecar.core.refusals import Reason, Refused
+from sidecar.core.refusals import Reason, Refused, retry_after
 from sidecar.transport import responses
 from sidecar.v1 import execution_pb2 as pb
 
@@ -46,17 +46,6 @@ CODES: dict[Reason, int] = {
     Reason.INTERNAL: code_pb2.INTERNAL,
 }
 
-_RETRY_AFTER = {
-    Reason.STORE_UNAVAILABLE: timedelta(seconds=1),
-    Reason.OVERLOADED: timedelta(seconds=1),
-    Reason.DRAINING: timedelta(seconds=1),
-    Reason.CHECK_FAILED: timedelta(seconds=1),
-    Reason.RATE_LIMITED: timedelta(seconds=1),
-    Reason.QUEUE_FULL: timedelta(seconds=1),
-    Reason.CONCURRENCY_LIMIT: timedelta(seconds=1),
-}
-"""Where repeating the same may help: when to, if the refusal does not say."""
-
 
 def status(refused: Refused) -> grpc.Status:
     """Return the status to abort a call with."""
@@ -83,11 +72,6 @@ def status(refused: Refused) -> grpc.Status:
         status_pb2.Status(code=code, message=refused.message, details=packed)
     )
     return wire
-
-
-def retry_after(refused: Refused) -> timedelta | None:
-    """Return how long to wait before the same is tried again, None where that is no use."""
-    return refused.retry_after or _RETRY_AFTER.get(refused.reason)
 
 
 def _duration(value: timedelta | None) -> Duration | None:

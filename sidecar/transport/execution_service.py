@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 from sidecar.conventions.carrier import Carrier
-from sidecar.conventions.trace_context import from_headers
 from sidecar.core.commands import Accepted, Cancel
 from sidecar.core.dispatch import Dispatcher
 from sidecar.core.enqueue import Entry, Request
@@ -13,7 +12,7 @@ from sidecar.core.ports import Ledger, Reader
 from sidecar.core.refusals import RefusalError, Refused
 from sidecar.core.watching import Watchers
 from sidecar.transport import requests, responses
-from sidecar.transport.context import Context
+from sidecar.transport.context import Context, caller_of
 from sidecar.transport.errors import refusal
 from sidecar.transport.fields import duration, refuse, text
 from sidecar.v1 import execution_service_pb2 as api
@@ -41,7 +40,7 @@ class ExecutionService(stubs.ExecutionServiceServicer):
         self, request: api.EnqueueExecutionRequest, context: Context
     ) -> api.EnqueueExecutionResponse:
         """Accept one execution; the answer leaves after the commit."""
-        item = requests.enqueue_item(request.namespace, request.item, _caller(context))
+        item = requests.enqueue_item(request.namespace, request.item, caller_of(context))
         answer = (await self._entry.enqueue([item]))[0]
         return responses.accepted(_granted(answer))
 
@@ -52,7 +51,7 @@ class ExecutionService(stubs.ExecutionServiceServicer):
         if not 1 <= len(request.items) <= MAX_ITEMS:
             refuse("items", len(request.items), f"must be 1 to {MAX_ITEMS}")
         requests.namespace(request.namespace)
-        caller = _caller(context)
+        caller = caller_of(context)
         parsed = [_parse(request.namespace, item, caller) for item in request.items]
         good = [p for p in parsed if isinstance(p, Request)]
         answers = iter(await self._entry.enqueue(good)) if good else iter(())
@@ -119,12 +118,6 @@ class ExecutionService(stubs.ExecutionServiceServicer):
             settled=answer.settled,
             worker_told=self._dispatcher.tell_cancel(answer.execution, answer.grace_left),
         )
-
-
-def _caller(context: Context) -> Carrier:
-    """Return the W3C context in the call's metadata."""
-    metadata = context.invocation_metadata() or ()
-    return from_headers((str(name), value) for name, value in metadata if isinstance(value, str))
 
 
 def _granted(answer: Accepted | Refused) -> Accepted:

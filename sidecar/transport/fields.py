@@ -52,6 +52,12 @@ def text(name: str, value: str, limit: int = MAX_TEXT) -> str:
     return value
 
 
+def prose(name: str, value: str, limit: int = MAX_TEXT) -> str:
+    """Return a text that may have several lines, bounded in length."""
+    text(name, value.replace("\n", " ").replace("\t", " "), limit)
+    return value
+
+
 def required_text(name: str, value: str, limit: int = MAX_TEXT) -> str:
     """Return a line of text that is not empty."""
     if not value:

@@ -1,9 +1,11 @@
 """What workers send, from the wire to the core's commands."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from sidecar.core.commands import (
+    Begin,
     Cancellation,
     Fault,
     LeaseRef,
@@ -25,9 +27,10 @@ from sidecar.transport.fields import (
     span_id,
     text,
 )
-from sidecar.transport.requests import DEFAULT_NAMESPACE
+from sidecar.transport.requests import DEFAULT_NAMESPACE, key
 from sidecar.v1 import worker_service_pb2 as work
 
+MAX_ATTRIBUTES = 128
 MAX_NAMES = 256
 MAX_LANES = 1_024
 MAX_CREDITS = 10_000
@@ -47,17 +50,36 @@ def session(hello: work.Hello, declare: Declare, sink: Sink) -> Session:
     """
     bounded_int("hello.credits", hello.credits, 0, MAX_CREDITS)
     bounded_int("hello.held", len(hello.held), 0, MAX_HELD)
-    bounded_int("hello.resource", len(hello.resource), 0, 128)
     bounded_int("hello.queues", len(hello.queues) * len(hello.workflows), 0, MAX_LANES)
-    resource = {text("hello.resource", k, 256): text("hello.resource", v) for k, v in hello.resource.items()}
     return Session(
         namespace=identifier("hello.namespace", hello.namespace, DEFAULT_NAMESPACE),
         worker_id=identifier("hello.worker_id", hello.worker_id),
-        resource=declare(resource, text("hello.sdk", hello.sdk, 256)),
+        resource=_resource("hello", hello.resource, hello.sdk, declare),
         queues=_names("hello.queues", list(hello.queues)),
         workflows=_names("hello.workflows", list(hello.workflows)),
         sink=sink,
     )
+
+
+def begin(request: work.BeginRequest, declare: Declare) -> Begin:
+    """Return the wish to begin a named execution.
+
+    Raises:
+        RefusalError: naming the first field that is malformed.
+    """
+    return Begin(
+        key=key(request.namespace, request.execution_id),
+        worker_id=identifier("worker_id", request.worker_id),
+        resource=_resource("", request.resource, request.sdk, declare),
+        begun_ago=duration(request, "begun_ago", "begun_ago", positive=False) or timedelta(),
+    )
+
+
+def _resource(under: str, attributes: Mapping[str, str], sdk: str, declare: Declare) -> Resource:
+    name = f"{under}.resource".lstrip(".")
+    bounded_int(name, len(attributes), 0, MAX_ATTRIBUTES)
+    known = {text(name, k, 256): text(name, v) for k, v in attributes.items()}
+    return declare(known, text(f"{under}.sdk".lstrip("."), sdk, 256))
 
 
 def _names(field: str, values: list[str]) -> tuple[str, ...]:
@@ -73,8 +95,8 @@ def lease_ref(name: str, ref: work.LeaseRef) -> LeaseRef:
     if not 0 < ref.fence < 2**63:
         refuse(f"{name}.fence", ref.fence, "must be the fence of the lease")
     namespace = identifier(f"{name}.namespace", ref.namespace, DEFAULT_NAMESPACE)
-    key = (namespace, identifier(f"{name}.execution_id", ref.execution_id))
-    return LeaseRef(key, ref.token, ref.fence)
+    execution_id = identifier(f"{name}.execution_id", ref.execution_id)
+    return LeaseRef((namespace, execution_id), ref.token, ref.fence)
 
 
 def renew(beat: work.Heartbeat) -> Renew:

@@ -2,17 +2,19 @@
 
 import base64
 import binascii
-import math
+import re
 from datetime import timedelta
 from typing import TypedDict
 
 from sidecar.conventions.carrier import Carrier
 from sidecar.conventions.trace_context import from_headers
-from sidecar.core.enqueue import Deadlines, Request
+from sidecar.core.enqueue import Request
+from sidecar.core.legacy import JOB_TYPES, adopt
 from sidecar.core.lifecycle import State
-from sidecar.core.model import Key, RetryPolicy
+from sidecar.core.model import Dispatch, Key
 from sidecar.core.ports import ListQuery
 from sidecar.core.refusals import RefusalError
+from sidecar.transport import policies
 from sidecar.transport.fields import (
     bounded_int,
     duration,
@@ -22,12 +24,16 @@ from sidecar.transport.fields import (
     refuse,
     text,
 )
+from sidecar.transport.words import word
 from sidecar.v1 import execution_pb2 as pb
 from sidecar.v1 import execution_service_pb2 as api
 
 DEFAULT_NAMESPACE = "default"
-MAX_NON_RETRYABLE = 64
-MAX_ATTEMPTS = 10_000
+RESERVED_KEYS = ("schedule:", "webhook:")
+"""What idempotency keys begin with that the sidecar makes itself."""
+MAX_HANDED_IN = timedelta(days=30)
+
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def namespace(value: str) -> str:
@@ -46,25 +52,48 @@ def enqueue_item(namespace_value: str, item: api.EnqueueItem, caller: Carrier) -
     Raises:
         RefusalError: naming the first field that is malformed.
     """
-    return Request(
+    request = Request(
         namespace=namespace(namespace_value),
         workflow_id=identifier("item.workflow_id", item.workflow_id),
-        queue=identifier("item.queue", item.queue, "default"),
+        queue=identifier("item.queue", item.queue, ""),
         payload=item.payload,
         content_type=text("item.content_type", item.content_type, 256),
         execution_id=identifier("item.execution_id", item.execution_id, ""),
         request_id=identifier("item.request_id", item.request_id, ""),
-        idempotency_key=optional_identifier("item.idempotency_key", item.idempotency_key),
+        idempotency_key=_own_key(item.idempotency_key),
         parent_execution_id=optional_identifier("item.parent_execution_id", item.parent_execution_id),
         root_execution_id=optional_identifier("item.root_execution_id", item.root_execution_id),
         trigger_type=identifier("item.trigger_type", item.trigger_type, "api"),
         external_id=optional_identifier("item.external_id", item.external_id),
         carrier=_carrier(item, caller),
-        retry=_retry(item),
-        deadlines=_deadlines(item),
+        retry=policies.retry("item.retry", item.retry) if item.HasField("retry") else None,
+        deadlines=policies.deadlines("item.deadlines", item.deadlines),
         **_start(item),
         retry_of=optional_identifier("item.retry_of", item.retry_of),
+        concurrency_key=optional_identifier("item.concurrency_key", item.concurrency_key),
+        dispatch=word("item.dispatch", item.dispatch, pb.Dispatch, Dispatch) or Dispatch.MANAGED,
+        handed_in=_handed_in(item),
     )
+    return adopt(request, _job_type(item.legacy)) if item.HasField("legacy") else request
+
+
+def _own_key(value: str) -> str | None:
+    if value.startswith(RESERVED_KEYS):
+        refuse("item.idempotency_key", value, f"may not begin with {' or '.join(RESERVED_KEYS)}")
+    return optional_identifier("item.idempotency_key", value)
+
+
+def _handed_in(item: api.EnqueueItem) -> timedelta:
+    ago = duration(item, "accepted_ago", "item.accepted_ago", positive=False) or timedelta()
+    if ago > MAX_HANDED_IN:
+        refuse("item.accepted_ago", str(ago), f"is longer than {MAX_HANDED_IN.days} days")
+    return ago
+
+
+def _job_type(legacy: api.LegacyPayload) -> str:
+    if legacy.job_type not in JOB_TYPES:
+        refuse("item.legacy.job_type", legacy.job_type, f"must be one of {', '.join(JOB_TYPES)}")
+    return legacy.job_type
 
 
 class _Start(TypedDict):
@@ -88,33 +117,6 @@ def _carrier(item: api.EnqueueItem, caller: Carrier) -> Carrier:
     return from_headers((name, value) for name, value in headers if value)
 
 
-def _retry(item: api.EnqueueItem) -> RetryPolicy:
-    if not item.HasField("retry"):
-        return RetryPolicy()
-    wire, default = item.retry, RetryPolicy()
-    multiplier = wire.multiplier or default.multiplier
-    if not (math.isfinite(multiplier) and 1 <= multiplier <= 100):
-        refuse("item.retry.multiplier", wire.multiplier, "must be between 1 and 100")
-    bounded_int("item.retry.non_retryable", len(wire.non_retryable), 0, MAX_NON_RETRYABLE)
-    return RetryPolicy(
-        max_attempts=bounded_int("item.retry.max_attempts", wire.max_attempts or 1, 1, MAX_ATTEMPTS),
-        initial_interval=duration(wire, "initial_interval", "item.retry.initial_interval", positive=False)
-        or default.initial_interval,
-        max_interval=duration(wire, "max_interval", "item.retry.max_interval") or default.max_interval,
-        multiplier=multiplier,
-        non_retryable=tuple(identifier("item.retry.non_retryable", t) for t in wire.non_retryable),
-    )
-
-
-def _deadlines(item: api.EnqueueItem) -> Deadlines:
-    wire = item.deadlines
-    return Deadlines(
-        in_queue=duration(wire, "in_queue", "item.deadlines.in_queue"),
-        attempt=duration(wire, "attempt", "item.deadlines.attempt"),
-        total=duration(wire, "total", "item.deadlines.total"),
-    )
-
-
 def list_query(request: api.ListExecutionsRequest) -> ListQuery:
     """Return the page asked for."""
     bounded_int("execution_ids", len(request.execution_ids), 0, 1_000)
@@ -126,7 +128,19 @@ def list_query(request: api.ListExecutionsRequest) -> ListQuery:
         execution_ids=tuple(identifier("execution_ids", value) for value in request.execution_ids),
         before=_page_token(request.page_token),
         limit=request.page_size or 100,
+        request_id=optional_identifier("request_id", request.request_id),
+        trace_id=_trace_id(request.trace_id),
+        idempotency_key=optional_identifier("idempotency_key", request.idempotency_key),
+        external_id=optional_identifier("external_id", request.external_id),
+        schedule_id=optional_identifier("schedule_id", request.schedule_id),
+        webhook_id=optional_identifier("webhook_id", request.webhook_id),
     )
+
+
+def _trace_id(value: str) -> str | None:
+    if value and not _TRACE_ID.fullmatch(value):
+        refuse("trace_id", value, "must be 32 lower-case hexadecimal digits")
+    return value or None
 
 
 def _state(value: pb.ExecutionState.ValueType) -> State:

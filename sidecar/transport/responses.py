@@ -1,10 +1,13 @@
 """From the core's records to the wire."""
 
+from datetime import timedelta
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidecar.conventions.carrier import Carrier
 from sidecar.core.commands import Accepted, Delivery, LeaseRef, Renewed
-from sidecar.core.model import Correlation, Execution, Recording, TerminalRecord
+from sidecar.core.correlation import Correlation
+from sidecar.core.model import Execution, Recording, TerminalRecord
 from sidecar.v1 import execution_pb2 as pb
 from sidecar.v1 import execution_service_pb2 as api
 from sidecar.v1 import worker_service_pb2 as work
@@ -42,6 +45,7 @@ def correlation(value: Correlation) -> pb.Correlation:
         schedule_id=value.schedule_id or "",
         scheduled_for=timestamp(value.scheduled_for),
         external_id=value.external_id or "",
+        fallback=value.fallback,
     )
 
 
@@ -65,6 +69,8 @@ def execution(value: Execution) -> pb.Execution:
         worker_id=value.attempt.worker_id if value.attempt else "",
         idempotency_key=value.terms.idempotency_key or "",
         retry_of=value.terms.retry_of or "",
+        concurrency_key=value.terms.concurrency_key or "",
+        dispatch=pb.Dispatch.Value(f"DISPATCH_{value.terms.dispatch.name}"),
     )
     if value.terminal is not None:
         _outcome(message, value.terminal)
@@ -157,7 +163,9 @@ def lease(delivery: Delivery) -> work.Lease:
         segment_index=value.segment_index,
         payload=value.terms.payload,
         content_type=value.terms.content_type,
-        carrier=carrier(value.anchor.carrier(attempt.parent_span_id if attempt else value.anchor.send_span_id)),
+        carrier=carrier(
+            value.anchor.carrier(attempt.parent_span_id if attempt else value.anchor.send_span_id)
+        ),
     )
     message.ttl.FromTimedelta(delivery.ttl)
     if delivery.deadline is not None:

@@ -9,11 +9,17 @@ from grpc_reflection.v1alpha import reflection
 from sidecar.transport.admin_service import AdminService
 from sidecar.transport.execution_service import ExecutionService
 from sidecar.transport.interceptor import CallInterceptor
+from sidecar.transport.registry_service import RegistryService
+from sidecar.transport.schedule_service import ScheduleService
 from sidecar.transport.worker_service import WorkerService
 from sidecar.v1 import admin_service_pb2 as admin
 from sidecar.v1 import admin_service_pb2_grpc as admin_stubs
 from sidecar.v1 import execution_service_pb2 as api
 from sidecar.v1 import execution_service_pb2_grpc as api_stubs
+from sidecar.v1 import registry_service_pb2 as registry_api
+from sidecar.v1 import registry_service_pb2_grpc as registry_stubs
+from sidecar.v1 import schedule_service_pb2 as schedule_api
+from sidecar.v1 import schedule_service_pb2_grpc as schedule_stubs
 from sidecar.v1 import worker_service_pb2 as work
 from sidecar.v1 import worker_service_pb2_grpc as work_stubs
 
@@ -33,6 +39,8 @@ _SERVICES = (
     api.DESCRIPTOR.services_by_name["ExecutionService"].full_name,
     work.DESCRIPTOR.services_by_name["WorkerService"].full_name,
     admin.DESCRIPTOR.services_by_name["AdminService"].full_name,
+    registry_api.DESCRIPTOR.services_by_name["RegistryService"].full_name,
+    schedule_api.DESCRIPTOR.services_by_name["ScheduleService"].full_name,
 )
 
 
@@ -44,6 +52,8 @@ class Server:
         executions: ExecutionService,
         workers: WorkerService,
         administration: AdminService,
+        registry: RegistryService,
+        schedules: ScheduleService,
         interceptor: CallInterceptor,
     ) -> None:
         self._workers = workers
@@ -52,6 +62,8 @@ class Server:
         api_stubs.add_ExecutionServiceServicer_to_server(executions, self._server)
         work_stubs.add_WorkerServiceServicer_to_server(workers, self._server)
         admin_stubs.add_AdminServiceServicer_to_server(administration, self._server)
+        registry_stubs.add_RegistryServiceServicer_to_server(registry, self._server)
+        schedule_stubs.add_ScheduleServiceServicer_to_server(schedules, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)

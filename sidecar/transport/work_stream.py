@@ -49,10 +49,9 @@ class WorkStream:
 
     def ask_to_cancel(self, execution: Execution, grace_left: timedelta) -> bool:
         """Pass a cancellation on; False if the stream has ended."""
-        if self._closed or execution.cancel is None:
+        signal = responses.cancel_signal(execution, grace_left)
+        if self._closed or signal is None:
             return False
-        signal = work.CancelSignal(lease=responses.held_ref(execution), reason=execution.cancel.reason)
-        signal.grace.FromTimedelta(grace_left)
         self._outgoing.add(signal)
         return True
 
@@ -160,9 +159,7 @@ class WorkStream:
         if isinstance(answer, Refused):
             self._outgoing.add(work.LeaseRefusal(lease=ref, refused=refusal(answer)))
             return
-        renewal = work.Renewal(lease=ref)
-        renewal.ttl.FromTimedelta(answer.ttl)
-        self._outgoing.add(renewal)
+        self._outgoing.add(responses.renewal(ref, answer))
         self.ask_to_cancel(answer.execution, answer.grace_left)
 
     def _noted(self, ref: LeaseRef, answer: Noted | Released | Refused) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+from sidecar.core.commands import Renew
 from sidecar.core.dispatch import Dispatcher
 from sidecar.core.folio import Limits
 from sidecar.core.ports import Ledger
@@ -54,6 +55,23 @@ class WorkerService(stubs.WorkerServiceServicer):
         if isinstance(answer, Refused):
             raise RefusalError(answer)
         return work.SettleResponse(execution=responses.execution(answer.execution), replayed=answer.replayed)
+
+    async def Begin(self, request: work.BeginRequest, context: Context) -> work.BeginResponse:
+        """Take the lease of one named execution; the same worker may repeat it."""
+        answer = await self._ledger.submit(leases.begin(request, self._declare))
+        if isinstance(answer, Refused):
+            raise RefusalError(answer)
+        return work.BeginResponse(lease=responses.lease(answer))
+
+    async def Heartbeat(self, request: work.HeartbeatRequest, context: Context) -> work.HeartbeatResponse:
+        """Extend one lease, and pass on the wish to cancel."""
+        answer = await self._ledger.submit(Renew(leases.lease_ref("lease", request.lease)))
+        if isinstance(answer, Refused):
+            raise RefusalError(answer)
+        return work.HeartbeatResponse(
+            renewal=responses.renewal(request.lease, answer),
+            cancel=responses.cancel_signal(answer.execution, answer.grace_left),
+        )
 
     async def _read(self, stream: WorkStream, frames: AsyncIterator[work.WorkRequest]) -> None:
         first = await anext(aiter(frames), None)

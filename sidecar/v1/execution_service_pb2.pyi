@@ -50,13 +50,14 @@ class EnqueueItem(_message.Message):
     ACCEPTED_AGO_FIELD_NUMBER: _builtins.int
     workflow_id: _builtins.str
     queue: _builtins.str
-    """Default: the workflow's id is not used; `default`."""
+    """Default: the one of the workflow's definition, else `default`."""
     payload: _builtins.bytes
     content_type: _builtins.str
     execution_id: _builtins.str
     """Preassigned by the caller, else a UUIDv7. The Python client always mints it."""
     request_id: _builtins.str
     idempotency_key: _builtins.str
+    """May not begin with `schedule:` or `webhook:`, as the sidecar's own do."""
     parent_execution_id: _builtins.str
     root_execution_id: _builtins.str
     trigger_type: _builtins.str

@@ -37,8 +37,11 @@ class Bad:
     def put(self, message: Message) -> None:
         """Put the value where it belongs."""
         *parents, last = self.path.split(".")
-        for name in parents:
+        for each in parents:
+            name, _, index = each.partition("[")
             message = getattr(message, name)
+            if index:
+                message = message[int(index.rstrip("]"))]
         target = getattr(message, last)
         if isinstance(self.value, Message):
             target.CopyFrom(self.value)
@@ -58,6 +61,21 @@ def bad(path: str, *values: Any, field: str = "") -> list[Bad]:
     return [Bad(field or path, path, value) for value in values]
 
 
+def retry_cases(path: str) -> list[Bad]:
+    return [
+        *bad(f"{path}.max_attempts", 10_001),
+        *bad(f"{path}.initial_interval", *BAD_DURATIONS),
+        *bad(f"{path}.max_interval", Duration(), *BAD_DURATIONS),
+        *bad(f"{path}.multiplier", 0.5, -1.0, 101.0, float("nan"), float("inf")),
+        *bad(f"{path}.non_retryable", ["x"] * 65, ["a b"], [""]),
+    ]
+
+
+def deadline_cases(path: str) -> list[Bad]:
+    names = ("in_queue", "attempt", "total")
+    return [b for name in names for b in bad(f"{path}.{name}", Duration(), *BAD_DURATIONS)]
+
+
 KEY = [*bad("namespace", *BAD_IDS), *bad("execution_id", "", *BAD_IDS)]
 
 ENQUEUE = [
@@ -72,18 +90,15 @@ ENQUEUE = [
     *(b for name in ("trigger_type", "external_id", "retry_of") for b in bad(f"item.{name}", *BAD_IDS)),
     *bad("item.content_type", *BAD_TEXTS),
     *bad("item.payload", b"x" * 1_048_577, field="payload"),
-    *bad("item.retry.max_attempts", 10_001),
-    *bad("item.retry.initial_interval", *BAD_DURATIONS),
-    *bad("item.retry.max_interval", Duration(), *BAD_DURATIONS),
-    *bad("item.retry.multiplier", 0.5, -1.0, 101.0, float("nan"), float("inf")),
-    *bad("item.retry.non_retryable", ["x"] * 65, ["a b"], [""]),
-    *(
-        b
-        for name in ("in_queue", "attempt", "total")
-        for b in bad(f"item.deadlines.{name}", Duration(), *BAD_DURATIONS)
-    ),
+    *retry_cases("item.retry"),
+    *deadline_cases("item.deadlines"),
     *bad("item.run_at", *BAD_TIMES),
     *bad("item.run_in", *BAD_DURATIONS),
+    *bad("item.idempotency_key", "schedule:s:1", "webhook:1:w:d"),
+    *bad("item.concurrency_key", *BAD_IDS),
+    *bad("item.dispatch", 3, 99),
+    *bad("item.legacy.job_type", "", "cron", "API"),
+    *bad("item.accepted_ago", Duration(seconds=30 * 86_400 + 1), *BAD_DURATIONS),
 ]
 
 LIST = [
@@ -93,6 +108,12 @@ LIST = [
     *bad("execution_ids", [""], ["a b"], ["x"] * 1_001),
     *bad("page_size", -1, 1_001),
     *bad("page_token", "rubbish", "!!", "AAAA"),
+    *(
+        b
+        for name in ("request_id", "idempotency_key", "external_id", "schedule_id", "webhook_id")
+        for b in bad(name, *BAD_IDS)
+    ),
+    *bad("trace_id", "ab", "g" * 32, "AB" * 16, "a" * 33),
 ]
 
 WAIT = [*KEY, *bad("timeout", Duration(seconds=301), *BAD_DURATIONS)]
@@ -139,6 +160,15 @@ HELLO = [
     *bad("held", [work.LeaseRef(execution_id="e1")], field="hello.held.token"),
 ]
 
+BEGIN = [
+    *KEY,
+    *bad("worker_id", "", *BAD_IDS),
+    *bad("sdk", *BAD_TEXTS),
+    *bad("resource", {"service.name": "nul\x00"}, {"x" * 257: ""}, {f"k{n}": "" for n in range(129)}),
+    *bad("begun_ago", *BAD_DURATIONS),
+]
+HEARTBEAT = lease_cases("lease", "lease")
+
 ANY_VALUE_IS_GOOD: dict[type[Message], dict[str, str]] = {
     api.EnqueueItem: {"carrier": "a bad context begins a new trace and never refuses work"},
     work.Succeeded: {"output": "too large is kept as output_missing", "output_missing": "a flag"},
@@ -151,6 +181,7 @@ COVERED: list[tuple[type[Message], list[Bad], str]] = [
     (api.EnqueueItem, ENQUEUE, "item."),
     (pb.RetryPolicy, ENQUEUE, "item.retry."),
     (pb.Deadlines, ENQUEUE, "item.deadlines."),
+    (api.LegacyPayload, ENQUEUE, "item.legacy."),
     (api.GetExecutionRequest, KEY, ""),
     (api.ListExecutionsRequest, LIST, ""),
     (api.WatchExecutionRequest, KEY, ""),
@@ -166,6 +197,8 @@ COVERED: list[tuple[type[Message], list[Bad], str]] = [
     (work.Cancelled, SETTLEMENT, "cancelled."),
     (work.StepReport, STEP, ""),
     (work.Hello, HELLO, ""),
+    (work.BeginRequest, BEGIN, ""),
+    (work.HeartbeatRequest, HEARTBEAT, ""),
 ]
 """Which cases cover which message's fields, and the path that they lie under."""
 

@@ -10,22 +10,28 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
 from sidecar.v1 import admin_service_pb2 as admin
+from sidecar.v1 import execution_pb2 as pb
 from sidecar.v1 import execution_service_pb2 as api
+from sidecar.v1 import registry_service_pb2 as registry
 from sidecar.v1 import worker_service_pb2 as work
+from tests.conformance import bad_definitions as definitions
 from tests.conformance import bad_values as values
 from tests.conformance.bad_values import Bad
 from tests.wire import PATIENCE, Heard, RawWorker, Wire, detail, failed, reason_of
 
 
 @pytest.mark.parametrize(
-    ("message", "cases", "under"), values.COVERED, ids=lambda v: getattr(v, "__name__", "")
+    ("message", "cases", "under"),
+    [*values.COVERED, *definitions.COVERED],
+    ids=lambda v: getattr(v, "__name__", ""),
 )
 def test_every_field_has_a_bad_value_or_none(message: type[Message], cases: list[Bad], under: str) -> None:
     """A new field of the API fails here until its bad values are listed."""
-    good = values.ANY_VALUE_IS_GOOD.get(message, {})
+    good = {**values.ANY_VALUE_IS_GOOD, **definitions.ANY_VALUE_IS_GOOD}.get(message, {})
+    wrong = {each for case in cases for each in (case.path, case.field)}
     for field in message.DESCRIPTOR.fields:
         path = under + field.name
-        covered = any(case.path == path or case.path.startswith(f"{path}.") for case in cases)
+        covered = any(each == path or each.startswith((f"{path}.", f"{path}[")) for each in wrong)
         assert covered != (field.name in good), path
 
 
@@ -37,6 +43,9 @@ CALLS: list[tuple[Unary, type[Any], list[Bad]]] = [
     (lambda w: w.executions.WaitExecution, api.WaitExecutionRequest, values.WAIT),
     (lambda w: w.executions.CancelExecution, api.CancelExecutionRequest, values.CANCEL),
     (lambda w: w.admin.GetTrace, admin.GetTraceRequest, values.KEY),
+    (lambda w: w.registry.ApplyDefinitions, registry.ApplyDefinitionsRequest, definitions.DEFINE),
+    (lambda w: w.registry.ListDefinitions, registry.ListDefinitionsRequest, definitions.LIST),
+    (lambda w: w.registry.DeleteDefinition, registry.DeleteDefinitionRequest, definitions.DELETE),
     (lambda w: w.admin.Verify, admin.VerifyRequest, values.bad("namespace", *values.BAD_IDS)),
 ]
 
@@ -46,6 +55,10 @@ def good(kind: type[Any]) -> Any:
     request = kind()
     if kind is api.EnqueueExecutionRequest:
         request.item.workflow_id = "audit"
+    elif kind is registry.ApplyDefinitionsRequest:
+        request.definitions.extend(definitions.good())
+    elif kind is registry.DeleteDefinitionRequest:
+        request.kind, request.name = registry.DEFINITION_KIND_QUEUE, "q"
     elif "execution_id" in kind.DESCRIPTOR.fields_by_name:
         request.execution_id = "e1"
     return request
@@ -77,8 +90,8 @@ def assert_names(error: grpc.RpcError, case: Bad) -> None:
 
 
 def count(wire: Wire) -> int:
-    request = api.ListExecutionsRequest(namespace=wire.namespace)
-    return len(wire.executions.ListExecutions(request, timeout=PATIENCE).executions)
+    """Return how many were let in; what is refused for what it asks is kept beside them, as refused."""
+    return sum(each.finalization_path != pb.FINALIZATION_PATH_REJECTED for each in wire.found())
 
 
 def test_a_bad_watch_is_refused(wire: Wire) -> None:

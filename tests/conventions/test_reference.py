@@ -12,18 +12,17 @@ from sidecar.conventions.metrics import METRICS, Instrument
 from sidecar.conventions.reference import render
 from sidecar.conventions.spans import LINK_ATTRIBUTES, LOGS, SPANS, Emitted
 from sidecar.core import spans as core_spans
+from sidecar.core.correlation import Correlation, Source
 from sidecar.core.facts import LogFacts, SpanFacts
 from sidecar.core.lifecycle import State
 from sidecar.core.model import (
     Anchor,
     Attempt,
     CancelRequest,
-    Correlation,
     Execution,
     Failure,
     Marker,
     Recording,
-    Source,
     Step,
     TerminalRecord,
     Terms,

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from sidecar.core.commands import Accept, Accepted, Claim, Command, Delivery, Report, Settle
+from sidecar.core.correlation import Correlation
 from sidecar.core.facts import LogFacts, Role, SpanFacts
 from sidecar.core.fold import claim, fold
 from sidecar.core.folio import Folio, Limits
-from sidecar.core.model import Anchor, Correlation, Execution, Recording, Resource, RetryPolicy, Terms
+from sidecar.core.model import Anchor, Execution, Recording, Resource, RetryPolicy, Terms
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

@@ -8,11 +8,12 @@ import pytest
 from sidecar.core.admission import AdmissionLimits, screen
 from sidecar.core.catalog import FREE, Cap, Rate, Rule
 from sidecar.core.commands import Accept, Accepted, Claim
+from sidecar.core.correlation import Source
 from sidecar.core.definitions import UNLIMITED, Concurrency, OverLimit, RateLimit, Workflow
 from sidecar.core.facts import Role
 from sidecar.core.fold import claim
 from sidecar.core.lifecycle import State
-from sidecar.core.model import Execution, Path, Source, Terms
+from sidecar.core.model import Execution, Path, Terms
 from sidecar.core.refusals import Reason, Refused
 from tests.core.catalogs import defined
 from tests.core.desk import TERMS, WORKER, Desk, draft

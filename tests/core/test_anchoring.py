@@ -10,18 +10,12 @@ from sidecar.conventions.trace_context import RANDOM, SAMPLED
 from sidecar.core.anchoring import Anchoring
 from sidecar.core.catalog import Rule
 from sidecar.core.commands import Accept, Success
+from sidecar.core.correlation import Correlation
 from sidecar.core.definitions import Propagation, Queue, SamplingRule, Tracing, Workflow
 from sidecar.core.facts import Role
-from sidecar.core.model import (
-    Anchor,
-    Correlation,
-    LiveParent,
-    Recording,
-    SettlementLogs,
-    Style,
-    TerminalSpan,
-)
+from sidecar.core.model import Anchor, Recording
 from sidecar.core.spans import send_span
+from sidecar.core.style import LiveParent, SettlementLogs, Style, TerminalSpan
 from sidecar.telemetry.sampling import DisabledSampler, ExecutionSampler, sdk_sampler
 from tests.core.catalogs import defined
 from tests.core.desk import TERMS, Desk, draft

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core.commands import Accept, Cancel, Stamp, StampParcels
+from sidecar.core.commands import Accept, Cancel
 from sidecar.core.lifecycle import State
 from sidecar.core.model import Recording
+from sidecar.core.parcels import Stamp, StampParcels
 from sidecar.core.ports import Audit
 from tests.store.workbench import Desk, Sql, draft, success
 

@@ -12,8 +12,8 @@ from sidecar.core.catalog import Cap, Catalog, Rate, Rule
 from sidecar.core.commands import Accept, Accepted, Claimed
 from sidecar.core.definitions import Concurrency, OverLimit, Queue, RateLimit, Workflow
 from sidecar.core.lifecycle import State
-from sidecar.core.model import LiveParent, SettlementLogs, Style, TerminalSpan
 from sidecar.core.refusals import Reason, Refused
+from sidecar.core.style import LiveParent, SettlementLogs, Style, TerminalSpan
 from tests.core.catalogs import defined
 from tests.store.workbench import QUEUE, WORKFLOW, Desk, claim, draft, success
 

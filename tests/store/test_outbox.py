@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.core.commands import Accept, ClaimParcels, Stamp, StampParcels
+from sidecar.core.commands import Accept
+from sidecar.core.parcels import ClaimParcels, Stamp, StampParcels
 from tests.store.workbench import Desk, Sql, draft
 
 MINUTE = timedelta(minutes=1)

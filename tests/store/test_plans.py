@@ -7,21 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, NullPool, create_engine, event
 
-from sidecar.core.commands import (
-    Accept,
-    Cancel,
-    ClaimParcels,
-    Fault,
-    Reap,
-    Renew,
-    ReportStep,
-    Settle,
-    Stamp,
-    StampParcels,
-)
-from sidecar.core.model import Failure, RetryPolicy
+from sidecar.core.commands import Accept, Begin, Cancel, Fault, Reap, Renew, ReportStep, Settle
+from sidecar.core.model import Dispatch, Failure, RetryPolicy
+from sidecar.core.parcels import ClaimParcels, Stamp, StampParcels
 from sidecar.core.ports import ListQuery
-from tests.store.workbench import Desk, claim, draft, success
+from tests.store.workbench import RESOURCE, Desk, claim, draft, success
 
 BIG = "executions|outbox|steps|attempts|idempotency_keys|events"
 WHOLE = re.compile(rf"Seq Scan on ({BIG})|SCAN ({BIG})(?! USING INDEX executions_due)")
@@ -57,7 +47,10 @@ def live(desk: Desk) -> None:
 
 
 def work(desk: Desk) -> list[Settle]:
-    """Have executions claimed, reported on, cancelled, looked at by the reaper and retried."""
+    """Have executions claimed, begun, reported on, cancelled, looked at by the reaper and retried."""
+    outside = draft(dispatch=Dispatch.EXTERNAL)
+    desk.do(Accept(outside))
+    desk.do(Begin(outside.key, "w-9", RESOURCE))
     desk.each(*(Accept(draft(retry=RetryPolicy(2, timedelta()))) for _ in range(3)))
     *_, first, second, third = desk.do(claim(700)).deliveries
     desk.each(ReportStep(first.ref, 1, "s", "a" * 16, "", timedelta()), Renew(second.ref))

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from sqlalchemy import NullPool, create_engine
 
 from sidecar.core.commands import Accept, Accepted, Claim, Command, Delivery, Settle, Success
+from sidecar.core.correlation import Correlation
 from sidecar.core.facts import LogFacts, SpanFacts
 from sidecar.core.folio import Limits
-from sidecar.core.model import Anchor, Correlation, Execution, Recording, Resource, Terms
+from sidecar.core.model import Anchor, Execution, Recording, Resource, Terms
 from sidecar.core.ports import Change, Encoded, Encoder
 from sidecar.store.open import StoreSettings, open_store
 

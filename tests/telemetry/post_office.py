@@ -12,8 +12,9 @@ from typing import Any
 
 from sidecar.ambient import RandomIds, SystemClock
 from sidecar.core.commands import Accept, Accepted, Cancel
+from sidecar.core.correlation import Correlation
 from sidecar.core.folio import Limits
-from sidecar.core.model import Anchor, Correlation, Execution, Recording, Terms
+from sidecar.core.model import Anchor, Execution, Recording, Terms
 from sidecar.core.ports import Change
 from sidecar.store.open import Store, open_store
 from sidecar.telemetry.destination import Destination

@@ -10,8 +10,9 @@ from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricR
 
 from sidecar.conventions import names
 from sidecar.conventions.metrics import METRICS
+from sidecar.core.correlation import Correlation
 from sidecar.core.lifecycle import State
-from sidecar.core.model import Anchor, Correlation, Execution, Failure, Path, Recording, TerminalRecord, Terms
+from sidecar.core.model import Anchor, Execution, Failure, Path, Recording, TerminalRecord, Terms
 from sidecar.core.ports import Gauges
 from sidecar.telemetry.metrics import OtlpMeter
 from sidecar.telemetry.observer import Observer

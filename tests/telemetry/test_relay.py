@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from sidecar import failpoints
-from sidecar.core.commands import ClaimParcels
+from sidecar.core.parcels import ClaimParcels
 from sidecar.telemetry.destination import Destination
 from sidecar.telemetry.environment import TelemetrySettingError
 from sidecar.telemetry.otlp_client import OtlpClient

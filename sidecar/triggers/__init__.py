@@ -1,0 +1,1 @@
+"""What sets executions off without a gRPC caller: schedules and webhooks."""
