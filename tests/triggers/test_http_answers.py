@@ -10,7 +10,7 @@ from sidecar.core.refusals import Reason, Refused, retry_after
 from sidecar.transport.errors import CODES
 from sidecar.triggers.answers import STATUSES, Links, Mistake, mistake, not_allowed, refusal
 
-OF_CODES = {
+OF_CODES: dict[int, int] = {
     code_pb2.INVALID_ARGUMENT: 400,
     code_pb2.NOT_FOUND: 404,
     code_pb2.ALREADY_EXISTS: 409,
