@@ -32,10 +32,10 @@ class Web:
 
     def hook(self, webhook_id: str = "hook", **fields: Any) -> str:
         """Define a webhook and return its path."""
-        path = f"{self.wire.namespace}/{webhook_id}"
-        given = {"webhook_id": webhook_id, "path": path, "workflow_id": "audit", **fields}
-        self.wire.define(defs.Webhook(**given))
-        return path
+        usual = {"webhook_id": webhook_id, "workflow_id": "audit"}
+        hook = defs.Webhook(**{**usual, "path": f"{self.wire.namespace}/{webhook_id}", **fields})
+        self.wire.define(hook)
+        return hook.path
 
     def deliver(
         self, path: str, body: bytes = b"{}", headers: dict[str, str] | None = None, **fields: Any

@@ -61,7 +61,8 @@ def flush(
     shares = shared(context)
     kept: Spool = context.meta[__name__]
     connection = Connection(shares.target)
-    flushed = Flush(kept, connection, everyones=everyones).run(FLUSH_SECONDS)
+    patience = shares.patience.total_seconds()
+    flushed = Flush(kept, connection, patience=patience, everyones=everyones).run(FLUSH_SECONDS)
     connection.io.block(connection.close())
     _report(shares, flushed)
     if flushed.stopped_by is not None:

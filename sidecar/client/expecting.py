@@ -8,8 +8,10 @@ from sidecar.client.errors import NotFoundError
 from sidecar.client.external import asked
 from sidecar.client.options import duration
 from sidecar.client.records import instant
+from sidecar.conventions.carrier import BAGGAGE, TRACEPARENT, TRACESTATE
 from sidecar.v1 import definitions_pb2 as definitions
 from sidecar.v1 import execution_pb2 as pb
+from sidecar.v1 import execution_service_pb2 as api
 from sidecar.v1 import registry_service_pb2 as registry
 from sidecar.v1 import schedule_service_pb2 as schedules
 
@@ -43,17 +45,20 @@ class Expectations:
         await asked(lambda left: stub.ApplyDefinitions(request, timeout=left), self._within)
 
     async def due(
-        self, namespace: str, expected: definitions.Schedule, began_at: datetime, request_id: str
+        self, namespace: str, expected: definitions.Schedule, began_at: datetime, caller: api.EnqueueItem
     ) -> str | None:
-        """Return the execution of the occurrence that began then; None if it was beside the timetable."""
+        """Return the execution of the occurrence that began then; None if it was beside the timetable.
+
+        The one that this call itself fires has the request id and the trace of the `caller`.
+        """
         request = schedules.RunDueRequest(
             namespace=namespace,
             schedule_id=expected.schedule_id,
-            request_id=request_id,
+            request_id=caller.request_id,
             early=duration(EARLY),
         )
-        stub = self._connection.schedules
-        answer = await asked(lambda left: stub.RunDue(request, timeout=left), self._within)
+        stub, context = self._connection.schedules, _metadata(caller.carrier)
+        answer = await asked(lambda left: stub.RunDue(request, timeout=left, metadata=context), self._within)
         earliest = began_at - expected.expect_within.ToTimedelta()
         found = [
             (planned, each.correlation.execution_id)
@@ -72,6 +77,12 @@ class Expectations:
         except NotFoundError:
             return None
         return answer.schedules[0].schedule if answer.schedules else None
+
+
+def _metadata(carrier: pb.Carrier) -> tuple[tuple[str, str], ...]:
+    """Return the headers that a call can bear: printable ASCII."""
+    texts = ((TRACEPARENT, carrier.traceparent), (TRACESTATE, carrier.tracestate), (BAGGAGE, carrier.baggage))
+    return tuple((name, text) for name, text in texts if text.isascii() and text.isprintable() and text)
 
 
 def _is_open(execution: pb.Execution) -> bool:

@@ -29,12 +29,16 @@ class Flushed:
 class Flush:
     """One pass over a spool for one sidecar; others may make theirs at the same time.
 
-    Files that were meant for another target are left, unless `everyones` has them told here too.
+    A sidecar that does not answer within `patience` seconds is taken to be away. Files that were meant
+    for another target are left, unless `everyones` has them told here too.
     """
 
-    def __init__(self, spool: Spool, connection: Connection, *, everyones: bool = False) -> None:
+    def __init__(
+        self, spool: Spool, connection: Connection, *, patience: float = 5.0, everyones: bool = False
+    ) -> None:
         self._spool = spool
         self._connection = connection
+        self._patience = patience
         self._everyones = everyones
         self._flushed = Flushed()
         self._stopped = False
@@ -55,7 +59,7 @@ class Flush:
             try:
                 kept = hold(path)
                 if kept is not None:
-                    self._deliver(kept, left)
+                    self._deliver(kept, min(left, self._patience))
             except OSError as error:
                 self._flushed.left.append((path, error.strerror or str(error)))
         return self._flushed
@@ -85,7 +89,7 @@ class Flush:
     def _tell(self, kept: Kept, what: Spooled, within: float) -> None:
         teller = Teller(self._connection, within, keep=kept.write)
         try:
-            self._connection.io.block(teller.tell(what, late=True))
+            what = self._connection.io.block(teller.tell(what, late=True)).what
         except AlreadyFinalizedError:
             pass
         except UnavailableError as error:

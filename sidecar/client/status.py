@@ -53,7 +53,9 @@ def error_of_refusal(refusal: pb.Refusal) -> SidecarError:
 
 
 def is_transient(error: SidecarError) -> bool:
-    """True when the same call may succeed later: nothing was refused for what it is."""
+    """True when the same call may succeed later: nothing was refused for what it is, or settled."""
+    if error.execution is not None and error.execution.is_terminal:
+        return False
     return error.code in _TRANSIENT or error.retry_after is not None
 
 

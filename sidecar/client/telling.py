@@ -83,8 +83,7 @@ class Teller:
         namespace, expected = what.begin.namespace, what.expected
         try:
             await self._expectations.ensure(namespace, expected)
-            request_id = what.register.item.request_id
-            found = await self._expectations.due(namespace, expected, what.begun_at, request_id)
+            found = await self._expectations.due(namespace, expected, what.begun_at, what.register.item)
         except SidecarError as error:
             if may_be_told_later(error):
                 raise

@@ -1,17 +1,25 @@
 """The registry: keeps the catalog of this process as the store has it."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from sidecar.core.catalog import Catalog, catalog
-from sidecar.core.ports import Reader
+from sidecar.core.definitions import Stored
 
 Listener = Callable[[Catalog], None]
+
+
+class Source(Protocol):
+    """The part of `core.ports.Reader` that a registry needs."""
+
+    async def definitions(self, known: int) -> tuple[int, list[Stored] | None]:
+        """Return the registry's revision, and everything that is defined if it is not the known one."""
 
 
 class Registry:
     """Holds the current catalog; reading it costs nothing, and what was read never changes."""
 
-    def __init__(self, reader: Reader, strict: frozenset[str] = frozenset()) -> None:
+    def __init__(self, reader: Source, strict: frozenset[str] = frozenset()) -> None:
         self._reader = reader
         self._strict = strict
         self._revision = -1

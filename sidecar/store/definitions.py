@@ -109,7 +109,7 @@ def _stored(row: AnyRow) -> Stored:
     except UnreadableDefinitionError as error:
         message = (
             f"{kind} {name!r} of namespace {namespace!r} cannot be read by this version: {error}; "
-            "upgrade this sidecar, or apply the definition anew"
+            "upgrade this sidecar, or apply the definition anew through one that runs"
         )
         raise UnreadableDefinitionError(message) from None
 

@@ -35,8 +35,8 @@ class Mistake(StrEnum):
     """The body is of a type that is not taken here."""
     MISDIRECTED = "MISDIRECTED"
     """Its `Host` is not one that this address is known by."""
-    TOO_MANY_HEADERS = "TOO_MANY_HEADERS"
-    """It has more headers than anybody needs."""
+    HEAD_TOO_LARGE = "HEAD_TOO_LARGE"
+    """Its address and headers are more than anybody needs."""
     EXECUTION_CANCELLED = "EXECUTION_CANCELLED"
     """The execution that was waited for was cancelled."""
     EXECUTION_FAILED = "EXECUTION_FAILED"
@@ -76,7 +76,7 @@ STATUSES: Mapping[Reason | Mistake, int] = {
     Mistake.REQUEST_TIMEOUT: 408,
     Mistake.UNSUPPORTED_MEDIA_TYPE: 415,
     Mistake.MISDIRECTED: 421,
-    Mistake.TOO_MANY_HEADERS: 431,
+    Mistake.HEAD_TOO_LARGE: 431,
     Mistake.EXECUTION_CANCELLED: 409,
     Mistake.EXECUTION_FAILED: 500,
 }

@@ -16,6 +16,8 @@ from sidecar.triggers.headers import Headers
 from sidecar.triggers.requests import too_large, within
 
 MAX_HEADERS = 256
+MAX_HEAD_BYTES = 32_768
+"""Of address and headers; legal baggage alone has 8,192."""
 
 Handler = Callable[[Request], Awaitable[Answer]]
 
@@ -57,8 +59,9 @@ class Page:
 
     async def _checked(self, request: Request) -> Answer:
         headers = headers_of(request)
-        if len(headers.pairs) > MAX_HEADERS:
-            return mistake(Mistake.TOO_MANY_HEADERS, f"there are more than {MAX_HEADERS} headers")
+        if len(headers.pairs) > MAX_HEADERS or _head_bytes(request.scope) > MAX_HEAD_BYTES:
+            message = f"at most {MAX_HEADERS} headers are taken, and {MAX_HEAD_BYTES} bytes with the address"
+            return mistake(Mistake.HEAD_TOO_LARGE, message)
         if self._guard is not None:
             await self._guard.check(headers)
         if self._methods and request.method not in self._methods:
@@ -79,6 +82,11 @@ class Page:
 def headers_of(request: Request) -> Headers:
     """Return all headers of a request, repeated ones apart."""
     return Headers.from_wire(request.scope["headers"])
+
+
+def _head_bytes(scope: Scope) -> int:
+    fields = sum(len(name) + len(value) for name, value in scope["headers"])
+    return fields + len(scope["raw_path"]) + len(scope["query_string"])
 
 
 async def body_of(request: Request, limit: int) -> bytes:

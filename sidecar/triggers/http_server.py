@@ -8,9 +8,8 @@ from starlette.types import ASGIApp
 from uvicorn import Config, Server
 
 from sidecar.triggers.http_connection import connection_class
+from sidecar.triggers.http_page import MAX_HEAD_BYTES
 
-MAX_HEADER_BYTES = 32_768
-"""Of one request, its first line included; legal baggage alone has 8,192."""
 KEEP_ALIVE_SECONDS = 15
 BACKLOG = 256
 
@@ -34,7 +33,7 @@ class HttpServer:
             server_header=False,
             date_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             backlog=BACKLOG,
         )
         config.load()

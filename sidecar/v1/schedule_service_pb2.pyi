@@ -45,7 +45,9 @@ class ScheduleStatus(_message.Message):
     """Occurrences that did not run, by a policy."""
     last_execution_id: _builtins.str
     @_builtins.property
-    def schedule(self) -> _definitions_pb2.Schedule: ...
+    def schedule(self) -> _definitions_pb2.Schedule:
+        """Where all are listed, without a payload over 1 KiB."""
+
     @_builtins.property
     def next_occurrences(self) -> _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]:
         """The next ones by the timetable, none while it is paused or stopped."""
@@ -300,7 +302,9 @@ class RunDueResponse(_message.Message):
     """Occurrences that did not run, by a policy."""
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.Execution]:
-        """What it started, by schedule and planned time."""
+        """What it started, by schedule and planned time. Of schedules with `expect_within` also what was started
+        before, at most that long ago, and nobody has begun yet.
+        """
 
     def __init__(
         self,

@@ -87,7 +87,7 @@ class ScheduleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RunSchedule(self, request, context):
-        """Fires now, beside the timetable.
+        """Fires now, beside the timetable, also while it is paused or stopped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,7 @@ class ScheduleServiceStub:
     ResumeSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.ResumeScheduleRequest, _schedule_service_pb2.ResumeScheduleResponse]
     """Goes on with the next occurrence, and forgets former failures."""
     RunSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.RunScheduleRequest, _schedule_service_pb2.RunScheduleResponse]
-    """Fires now, beside the timetable."""
+    """Fires now, beside the timetable, also while it is paused or stopped."""
     RunDue: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.RunDueRequest, _schedule_service_pb2.RunDueResponse]
     """Fires what is due: for those who have a cron of their own to drive the schedules."""
 
@@ -54,7 +54,7 @@ class ScheduleServiceAsyncStub(ScheduleServiceStub):
     ResumeSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.ResumeScheduleRequest, _schedule_service_pb2.ResumeScheduleResponse]  # type: ignore[assignment]
     """Goes on with the next occurrence, and forgets former failures."""
     RunSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.RunScheduleRequest, _schedule_service_pb2.RunScheduleResponse]  # type: ignore[assignment]
-    """Fires now, beside the timetable."""
+    """Fires now, beside the timetable, also while it is paused or stopped."""
     RunDue: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.RunDueRequest, _schedule_service_pb2.RunDueResponse]  # type: ignore[assignment]
     """Fires what is due: for those who have a cron of their own to drive the schedules."""
 
@@ -90,7 +90,7 @@ class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _schedule_service_pb2.RunScheduleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_schedule_service_pb2.RunScheduleResponse, _abc.Awaitable[_schedule_service_pb2.RunScheduleResponse]]:
-        """Fires now, beside the timetable."""
+        """Fires now, beside the timetable, also while it is paused or stopped."""
 
     @_abc_1.abstractmethod
     def RunDue(

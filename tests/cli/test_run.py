@@ -2,9 +2,11 @@
 
 import os
 import signal
+import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,21 @@ from tests.services.loopback import await_condition
 
 pytestmark = pytest.mark.e2e
 
+ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+COUNTS_INTERRUPTS = """
+import os, signal, time
+count = 0
+def interrupted(*_):
+    global count
+    count += 1
+signal.signal(signal.SIGINT, interrupted)
+assert os.isatty(0) and input() == "hello"
+print("ready", flush=True)
+while not count:
+    time.sleep(0.05)
+time.sleep(1)
+raise SystemExit(40 + count)
+"""
 TRACE, SPAN = "ab" * 16, "cd" * 8
 READY = "echo ready; "
 STUBBORN = """
@@ -156,10 +173,23 @@ def test_a_command_that_does_not_give_way_is_killed_with_all_that_it_started(
 def test_what_a_stopped_command_left_behind_has_the_rest_of_the_grace(
     wrapper: Wrapper, tmp_path: Path
 ) -> None:
-    tidy = f"trap 'sleep 0.3; echo tidied > {tmp_path}/tidy; exit' TERM; sleep 300 & wait"
-    done = wrapper.run("--timeout", "1s", "--grace", "20s", "--", "sh", "-c", f'sh -c "{tidy}" & sleep 300')
+    tidy = f"trap 'sleep 0.5; echo tidied > {tmp_path}/tidy; exit' TERM; sleep 300 & wait"
+    script = f'sh -c "{tidy}" > /dev/null 2>&1 & sleep 300'
+    done = wrapper.run("--timeout", "1s", "--grace", "20s", "--", "sh", "-c", script)
     assert done.code == 124
     assert (tmp_path / "tidy").read_text() == "tidied\n"
+
+
+def test_what_a_stopped_command_left_behind_is_killed_after_the_grace(
+    wrapper: Wrapper, tmp_path: Path
+) -> None:
+    (tmp_path / "stubborn").write_text(STUBBORN)
+    stubborn = f"{sys.executable} {tmp_path}/stubborn > {tmp_path}/out 2>&1"
+    script = f"{stubborn} & echo $! > {tmp_path}/pid; sleep 300"
+    done = wrapper.run("--timeout", "2s", "--grace", "500ms", "--", "sh", "-c", script)
+    assert done.code == 124
+    assert (tmp_path / "out").read_text() == "ready\n"
+    await_gone(int((tmp_path / "pid").read_text()))
 
 
 def test_a_cancellation_stops_the_command(wrapper: Wrapper, client: SyncClient, id_: str) -> None:
@@ -276,6 +306,53 @@ def test_heartbeats_keep_a_long_command_alive(
         assert running.end().code == 0
     record = client.get(id_)
     assert (record.state, record.attempts) == (State.SUCCEEDED, 1)
+
+
+def test_a_cancellation_that_the_sidecar_settled_itself_stops_the_command(
+    wrapper: Wrapper, client: SyncClient, id_: str
+) -> None:
+    """The wish was over before a heartbeat could bring it."""
+    with wrapper.start("--id", id_, "--", "sh", "-c", f"{READY} exec sleep 300") as running:
+        running.says(b"ready")
+        client.cancel(id_, grace=timedelta(microseconds=1))
+        assert client.wait(id_, PATIENCE).state is State.CANCELLED
+        done = running.end()
+    assert (done.code, done.err) == (143, "")
+
+
+def test_a_wrapper_that_slept_too_long_says_what_became_of_its_record(
+    wrapper: Wrapper, client: SyncClient, tmp_path: Path, id_: str
+) -> None:
+    """FIN-3: the first settlement stands, and the command is left alone."""
+    script = f"{READY} while [ ! -e {tmp_path}/go ]; do sleep 0.1; done; echo done"
+    with wrapper.start("--id", id_, "--", "sh", "-c", script) as running:
+        running.says(b"ready")
+        running.send(signal.SIGSTOP)
+        assert error_of(client.wait(id_, PATIENCE))[0] == "lease_expired"
+        (tmp_path / "go").touch()
+        running.send(signal.SIGCONT)
+        done = running.end()
+    assert (done.code, done.out) == (0, b"done\n")
+    assert f"execution {id_} was settled as failed (lease_expired)" in done.err
+    assert not list(wrapper.spool.iterdir())
+
+
+def test_on_a_terminal_the_command_has_it(wrapper: Wrapper, client: SyncClient, id_: str) -> None:
+    """It reads from it, and Ctrl-C is the command's, once."""
+    wrapped = wrapper.line("run", "--id", id_, "--", sys.executable, "-c", COUNTS_INTERRUPTS)
+    line = [sys.executable, "-c", ON_A_TERMINAL, *wrapped]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, env=wrapper.environment(), stdin=pipe, stdout=pipe) as terminal:
+        assert terminal.stdin
+        assert terminal.stdout
+        terminal.stdin.write(b"hello\n")
+        terminal.stdin.flush()
+        while b"ready" not in (heard := terminal.stdout.readline()):
+            assert heard
+        terminal.stdin.write(b"\x03")
+        terminal.stdin.flush()
+        assert terminal.wait(PATIENCE) == 41
+    assert error_of(client.get(id_)) == ("exit_code", "command exited with 41")
 
 
 def test_leftovers_are_told_beside_the_next_run(wrapper: Wrapper, client: SyncClient, id_: str) -> None:

@@ -183,6 +183,22 @@ def test_what_another_holds_is_left_for_later(wire: Wire, connection: Connection
     assert wire.get("e1").state == pb.EXECUTION_STATE_RUNNING
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_run_whose_occurrence_another_took_has_a_record_of_its_own(
+    wire: Wire, connection: Connection, spool: Spool, ended: bool
+) -> None:
+    """SCH-1: the file named the occurrence, and somebody else was first."""
+    lease = begun(wire, outside(wire, "taken", settlement=None))
+    if ended:
+        settlement = work.Settlement(lease=lease.lease, succeeded=work.Succeeded())
+        wire.workers.Settle(work.SettleRequest(settlement=settlement))
+    before = wire.get("taken")
+    leave(spool, outside(wire, "own", settlement=FAILED).beginning("taken"))
+    assert flush(spool, connection).delivered == ["own"]
+    assert wire.get("taken") == before
+    assert wire.get("own").error.type == "exit_code"
+
+
 def test_what_the_sidecar_refuses_is_set_aside_and_named(
     wire: Wire, connection: Connection, spool: Spool
 ) -> None:
@@ -240,7 +256,7 @@ def test_while_the_sidecar_is_away_all_is_left(start_sidecar: StartSidecar, spoo
     away = start_sidecar()
     connection = Connection(away.target)
     leave(spool, spooled(away.target, "e1"), spooled(away.target, "e2"))
-    flushed = Flush(spool, connection).run(0.5)
+    flushed = Flush(spool, connection, patience=0.5).run(30)
     assert flushed.stopped_by is not None
     assert len(flushed.left) == len(spool.waiting()) == 2
     with away, SyncClient(away.target) as client:
@@ -258,7 +274,7 @@ def test_a_sidecar_that_dies_amid_a_flush_is_told_once_it_is_back(
         wire = Wire(sidecar.target, "default")
         told = spooled(sidecar.target, str(uuid.uuid4()))
         leave(spool, told)
-        assert Flush(spool, connection).run(2).stopped_by is not None
+        assert Flush(spool, connection, patience=2).run(30).stopped_by is not None
         sidecar.await_death()
         sidecar.armed("").start()
         assert wire.get(told.execution_id).state == pb.EXECUTION_STATE_RUNNING

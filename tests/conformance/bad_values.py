@@ -39,9 +39,8 @@ class Bad:
         *parents, last = self.path.split(".")
         for each in parents:
             name, _, index = each.partition("[")
-            message = getattr(message, name)
-            if index:
-                message = message[int(index.rstrip("]"))]
+            found: Any = getattr(message, name)
+            message = found[int(index.rstrip("]"))] if index else found
         target = getattr(message, last)
         if isinstance(self.value, Message):
             target.CopyFrom(self.value)

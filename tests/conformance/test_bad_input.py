@@ -13,8 +13,10 @@ from sidecar.v1 import admin_service_pb2 as admin
 from sidecar.v1 import execution_pb2 as pb
 from sidecar.v1 import execution_service_pb2 as api
 from sidecar.v1 import registry_service_pb2 as registry
+from sidecar.v1 import schedule_service_pb2 as timetable
 from sidecar.v1 import worker_service_pb2 as work
 from tests.conformance import bad_definitions as definitions
+from tests.conformance import bad_schedules as schedules
 from tests.conformance import bad_values as values
 from tests.conformance.bad_values import Bad
 from tests.wire import PATIENCE, Heard, RawWorker, Wire, detail, failed, reason_of
@@ -22,7 +24,7 @@ from tests.wire import PATIENCE, Heard, RawWorker, Wire, detail, failed, reason_
 
 @pytest.mark.parametrize(
     ("message", "cases", "under"),
-    [*values.COVERED, *definitions.COVERED],
+    [*values.COVERED, *definitions.COVERED, *schedules.COVERED],
     ids=lambda v: getattr(v, "__name__", ""),
 )
 def test_every_field_has_a_bad_value_or_none(message: type[Message], cases: list[Bad], under: str) -> None:
@@ -46,6 +48,11 @@ CALLS: list[tuple[Unary, type[Any], list[Bad]]] = [
     (lambda w: w.registry.ApplyDefinitions, registry.ApplyDefinitionsRequest, definitions.DEFINE),
     (lambda w: w.registry.ListDefinitions, registry.ListDefinitionsRequest, definitions.LIST),
     (lambda w: w.registry.DeleteDefinition, registry.DeleteDefinitionRequest, definitions.DELETE),
+    (lambda w: w.schedules.ListSchedules, timetable.ListSchedulesRequest, schedules.LIST),
+    (lambda w: w.schedules.PauseSchedule, timetable.PauseScheduleRequest, schedules.KEY),
+    (lambda w: w.schedules.ResumeSchedule, timetable.ResumeScheduleRequest, schedules.KEY),
+    (lambda w: w.schedules.RunSchedule, timetable.RunScheduleRequest, schedules.RUN),
+    (lambda w: w.schedules.RunDue, timetable.RunDueRequest, schedules.RUN_DUE),
     (lambda w: w.admin.Verify, admin.VerifyRequest, values.bad("namespace", *values.BAD_IDS)),
 ]
 
@@ -59,6 +66,8 @@ def good(kind: type[Any]) -> Any:
         request.definitions.extend(definitions.good())
     elif kind is registry.DeleteDefinitionRequest:
         request.kind, request.name = registry.DEFINITION_KIND_QUEUE, "q"
+    elif kind.__module__ == timetable.__name__:
+        request.schedule_id = "s"
     elif "execution_id" in kind.DESCRIPTOR.fields_by_name:
         request.execution_id = "e1"
     return request

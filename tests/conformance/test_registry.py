@@ -11,6 +11,7 @@ from google.rpc import code_pb2
 
 from sidecar.v1 import definitions_pb2 as defs
 from sidecar.v1 import registry_service_pb2 as registry
+from sidecar.v1 import schedule_service_pb2 as schedules
 from tests.conformance import full_definitions as full
 from tests.conftest import StartSidecar
 from tests.services.loopback import await_condition
@@ -268,3 +269,31 @@ def test_a_schedule_that_has_passed_can_be_applied_again(wire: Wire) -> None:
     assert changes(wire.define(once)) == {"once": UNCHANGED}
     every = defs.Schedule(schedule_id="once", workflow_id="audit", every=Duration(seconds=86_400))
     assert changes(wire.define(every)) == {"once": UPDATED}
+
+
+def standings(wire: Wire) -> list[schedules.ScheduleStatus]:
+    request = schedules.ListSchedulesRequest(namespace=wire.namespace, occurrences=1)
+    return list(wire.schedules.ListSchedules(request, timeout=PATIENCE).schedules)
+
+
+def test_a_schedule_stands_from_its_definition_to_its_deletion(wire: Wire) -> None:
+    """Its standing comes, begins anew with another timetable, and goes in the commit of its definition."""
+    daily = defs.Schedule(schedule_id="s", workflow_id="audit", cron="0 2 * * *", zone="UTC")
+    wire.define(daily)
+    (status,) = standings(wire)
+    assert status.next_occurrences[0].seconds % 86_400 == 7_200
+    wire.schedules.PauseSchedule(
+        schedules.PauseScheduleRequest(namespace=wire.namespace, schedule_id="s"), timeout=PATIENCE
+    )
+    later = defs.Schedule(schedule_id="s", workflow_id="audit", cron="0 3 * * *", zone="UTC")
+    assert changes(wire.define(later)) == {"s": UPDATED}
+    assert standings(wire)[0].paused
+    for prune in (True, False):
+        if prune:
+            wire.define(prune=True)
+        else:
+            delete(wire, registry.DEFINITION_KIND_SCHEDULE, "s")
+        assert standings(wire) == []
+        wire.define(later)
+        (status,) = standings(wire)
+        assert (status.paused, status.next_occurrences[0].seconds % 86_400) == (False, 10_800)

@@ -8,6 +8,7 @@ from typing import NoReturn
 import pytest
 
 from tests.services.build import NoGoToolchainError, NotBuiltError
+from tests.services.npm import NoPackageError
 from tests.services.postgres_programs import NoPostgresError
 
 
@@ -24,7 +25,7 @@ def or_absent() -> Iterator[None]:
     reason = ""
     try:
         yield
-    except (NoGoToolchainError, NotBuiltError, NoPostgresError) as missing:
+    except (NoGoToolchainError, NotBuiltError, NoPackageError, NoPostgresError) as missing:
         reason = str(missing)
     if reason:
         absent(reason)

@@ -1,5 +1,6 @@
 """Definitions in the store: kept exactly, counted with each change, and never passed over unread."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -171,3 +172,23 @@ def test_a_row_that_cannot_be_read_is_told_and_repaired_by_an_apply(desk: Desk, 
     _, found = desk.ask(desk.store.reader.definitions(-1))
     assert found is not None
     assert [s.definition for s in found] == [Workflow("w")]
+
+
+def test_sidecars_that_define_at_once_take_turns(
+    new_postgres: Callable[[], str], open_desk: Callable[..., Desk]
+) -> None:
+    """One of two gets the path, the other is told why, and each change has a number of its own."""
+    url = new_postgres()
+    desks = [open_desk(url), open_desk(url)]
+    for turn in range(30):
+        hook = Webhook("h", f"p{turn}", "w")
+        pending = [desk.begin(Define(f"{turn}-{n}", (hook,))) for n, desk in enumerate(desks)]
+        answers = [answer for each in pending for answer in each.result(30)]
+        assert sorted(type(answer).__name__ for answer in answers) == ["Defined", "Refused"], answers
+    both = [
+        desk.begin(*(Define("all", (Queue(f"{n}-{i}"),)) for i in range(20))) for n, desk in enumerate(desks)
+    ]
+    assert all(isinstance(answer, Defined) for each in both for answer in each.result(30))
+    revision, found = desks[0].ask(desks[0].store.reader.definitions(-1))
+    assert found is not None
+    assert (revision, len({stored.revision for stored in found})) == (70, 70)
