@@ -91,7 +91,7 @@ class BoundedConnection(H11Protocol):
         """Say why the connection ends, unless an answer is under way or given."""
         if self.transport.is_closing():
             return
-        if True:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             headers = {
                 "content-type": answer.content_type,
                 "content-length": str(len(answer.body)),

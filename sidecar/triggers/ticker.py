@@ -23,6 +23,9 @@ BATCH = 200
 _LONG = 60_000_000_000
 """Nanoseconds: past this an occurrence is so late that there may be many, to be counted on a thread."""
 
+_AT_ONCE = 2.0
+"""Seconds: a look that comes this soon after the one before was held up by that one, if by anything."""
+
 Whose = tuple[str, str | None] | None
 """A namespace and, if not all of it, a schedule; None is everything."""
 
@@ -46,6 +49,16 @@ class Report:
             self.awaited.update(execution.key for execution in started.executions)
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look: `as_of` is when what is due could have been seen first, against which lateness shows."""
+
+    moment: Moment
+    as_of: int
+    cause: Cause
+    report: Report = field(default_factory=Report)
+
+
 class Ticker:
     """Looks, decides, and has it carried out; what fails rests for a while, and nothing else does."""
 
@@ -66,6 +79,7 @@ class Ticker:
         self._chance = chance
         self._setbacks = Setbacks()
         self._blind_since: int | None = None
+        self._held_up_until, self._held_up_for = float("-inf"), 0.0
         self._catalog = registry.catalog
 
     async def tick(self, moment: Moment, cause: Cause, whose: Whose = None) -> Report:
@@ -74,18 +88,32 @@ class Ticker:
         Raises:
             StoreUnavailableError: if the store cannot be read; what was due meanwhile counts as on time.
         """
-        report = Report()
+        if whose is not None:
+            return await self._look(_Look(moment, moment.now, cause), whose)
+        began = self._clock.monotonic()
+        look = _Look(moment, self._first_seen(moment.now, began), cause)
         try:
-            async for page in self._pages(moment.until, whose):
-                ready = [due for due in page if whose or self._is_rested(due)]
-                await asyncio.gather(*(self._serve(due, moment, cause, report) for due in ready))
-        except Exception:
-            if whose is None and self._blind_since is None:
-                self._blind_since = moment.now
-            raise
-        if whose is None:
+            await self._look(look, None)
             self._blind_since = None
-        return report
+        except Exception:
+            self._blind_since = moment.now if self._blind_since is None else self._blind_since
+            raise
+        finally:
+            self._held_up_until = self._clock.monotonic()
+            self._held_up_for = self._held_up_until - began
+        return look.report
+
+    def _first_seen(self, now: int, ticks: float) -> int:
+        """Return since when we would have seen what is due, had the store let us read and commit at once."""
+        held_up = self._held_up_for if ticks - self._held_up_until < _AT_ONCE else 0.0
+        since = now - int(held_up * 1e9)
+        return since if self._blind_since is None else min(since, self._blind_since)
+
+    async def _look(self, look: _Look, whose: Whose) -> Report:
+        async for page in self._pages(look.moment.until, whose):
+            ready = [due for due in page if whose or self._is_rested(due)]
+            await asyncio.gather(*(self._serve(due, look) for due in ready))
+        return look.report
 
     async def _pages(self, until: int, whose: Whose) -> AsyncIterator[list[DueSchedule]]:
         """Yield what is due. The definitions are read after the standings, so they are never older.
@@ -106,33 +134,29 @@ class Ticker:
     def _is_rested(self, due: DueSchedule) -> bool:
         return not self._setbacks.is_resting(due.standing.key, self._clock.monotonic())
 
-    async def _serve(self, due: DueSchedule, moment: Moment, cause: Cause, report: Report) -> None:
+    async def _serve(self, due: DueSchedule, look: _Look) -> None:
         """Do what is to be done about one schedule, whatever it provokes."""
         key = due.standing.key
         schedule = self._registry.catalog.schedule(*key)
         if schedule is None:
             return
         try:
-            decision = await self._decided(schedule, due, self._seen(key, moment))
+            since = self._setbacks.since(key, look.as_of)
+            decision = await self._decided(schedule, due, Moment(since, look.moment.until))
         except Exception as error:  # one bad schedule is no other one's trouble
             started = Started(error=error)
         else:
             if decision is None:
-                report.awaited.update(key for key in (former_of(due.standing),) if key is not None)
+                look.report.awaited.update(key for key in (former_of(due.standing),) if key is not None)
                 return
-            started = await self._firing.carry_out(schedule, due, decision, cause)
-        self._judge(key, started.error, moment.now)
-        report.add(started, awaits=schedule.overlap is not Overlap.ALLOW)
+            started = await self._firing.carry_out(schedule, due, decision, look.cause)
+        self._judge(key, started.error, look.moment.now)
+        look.report.add(started, awaits=schedule.overlap is not Overlap.ALLOW)
 
     async def _decided(self, schedule: Schedule, due: DueSchedule, moment: Moment) -> Decision | None:
         if due.standing.next_at is not None and moment.until - due.standing.next_at > _LONG:
             return await asyncio.to_thread(decide, schedule, due, moment, self._calendar)
         return decide(schedule, due, moment, self._calendar)
-
-    def _seen(self, key: Key, moment: Moment) -> Moment:
-        """Return the moment against which lateness shows: when we began to try in vain, if we did."""
-        since = self._setbacks.since(key, moment.now)
-        return Moment(min(since, self._blind_since or since), moment.until)
 
     def _judge(self, key: Key, error: Exception | None, now: int) -> None:
         if error is None:

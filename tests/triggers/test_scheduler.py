@@ -339,6 +339,35 @@ def test_a_store_that_cannot_be_read_makes_nothing_late(url: str, monkeypatch: p
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize(("hung", "runs"), [(True, 10), (False, 2)])
+def test_a_look_that_the_store_held_up_makes_nothing_late(
+    url: str, monkeypatch: pytest.MonkeyPatch, hung: bool, runs: int
+) -> None:
+    """SCH-2: unlike a clock that jumps in the middle of a look."""
+
+    async def scene() -> None:
+        async with stage(url) as s:
+            await s.define(replace(MINUTELY, misfire=Misfire.SKIP))
+            due = s.store.reader.due_schedules
+
+            async def slow(*seen: Any, **options: Any) -> Any:
+                found = await due(*seen, **options)
+                if hung:
+                    s.turn(NOON + 10 * MINUTE)
+                else:
+                    s.clock.wall = NOON + 10 * MINUTE
+                return found
+
+            monkeypatch.setattr(s.store.reader, "due_schedules", slow)
+            await s.look(NOON + 1)
+            assert await s.times("m") == []
+            monkeypatch.setattr(s.store.reader, "due_schedules", due)
+            await s.look()
+            assert await s.times("m") == [NOON + n * MINUTE for n in range(11 - runs, 11)]
+
+    asyncio.run(scene())
+
+
 def test_a_bad_schedule_affects_no_other(url: str) -> None:
     """SCH-3: one that cannot be computed, and more of them than one page holds."""
 
