@@ -88,6 +88,7 @@ class Sidecar:
         poll = _NET if self._store.shared else None
         self._watchers = Watchers(reader, poll)
         self._registry = Registry(reader, settings.strict_namespaces)
+        self._registry.on_change(lambda _: self._dispatcher.wake_all())
         self._dispatcher = Dispatcher(ledger, reader, on_error=note_fault, catalog=self._catalog)
         self._schemas = JsonSchemas()
         self._reaper = self._make_reaper()

@@ -35,5 +35,8 @@ class Leftovers:
             flushed = self._flush.run(FLUSH_SECONDS)
         except CancelledError:  # the process ends
             return
+        except OSError as error:
+            self._note(f"the spool cannot be read: {error.strerror or error}")
+            return
         for path, reason in flushed.set_aside:
             self._note(f"{path} was set aside: {reason}")

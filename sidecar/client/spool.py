@@ -112,9 +112,12 @@ class Spool:
                     path.unlink()
 
     def _found(self, path: Path, info: os.stat_result) -> Found:
-        kept = hold(path)
-        if kept is not None:
-            kept.release()
+        try:
+            kept = hold(path)
+            if kept is not None:
+                kept.release()
+        except OSError as error:
+            return Found(path, info.st_size, _time(info), False, None, error.strerror or str(error))
         try:
             told, problem = decoded(path.read_bytes()), ""
         except UnreadableError as error:

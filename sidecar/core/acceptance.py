@@ -71,7 +71,7 @@ def _again(draft: Execution, first: Execution, reason: Reason, what: str, value:
     if draft.terms.fingerprint == first.terms.fingerprint:
         record = first.terminal
         if record is not None and record.path is Path.REJECTED and record.finalized_at == first.sent_at:
-            return _told(_refusal_of(record.failure), first)
+            return replace(_told(_refusal_of(record.failure), first), is_repeat=True)
         return Accepted(first, existing=True)
     return Refused(
         reason,

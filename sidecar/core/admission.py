@@ -100,6 +100,9 @@ def _over_rate(folio: Folio, draft: Execution, rule: Rule) -> Refused | None:
 def _next_full_at(folio: Folio, draft: Execution, rate: Rate) -> int:
     """Return when the scope would be unused again after one more (generic cell rate algorithm)."""
     used_until = folio.usage.full_at.get((draft.correlation.namespace, rate.scope), 0)
+    if used_until > folio.now + _window(rate):
+        # More than the limit as it stands can have brought about: it was another one, or another clock.
+        used_until = 0
     return max(used_until, folio.now) + nanos(rate.limit.per) // rate.limit.limit
 
 

@@ -1,7 +1,9 @@
 """The begin: an outside process takes the lease of one named execution, once, and maybe tells it late."""
 
+from dataclasses import replace
 from datetime import timedelta
 
+from sidecar.core.acceptance import reject
 from sidecar.core.claiming import held, lease
 from sidecar.core.commands import Begin, Delivery, LeaseRef, Renew, Renewed
 from sidecar.core.fencing import unknown
@@ -27,11 +29,23 @@ def begin(folio: Folio, command: Begin) -> Delivery | Refused:
     if execution.is_terminal:
         return _ended(execution)
     if execution.state is State.QUEUED:
-        return lease(folio, execution, command, began_at)
+        return _refused(folio, execution, command) or lease(folio, execution, command, began_at)
     attempt = execution.attempt
     if attempt is None or execution.state is not State.RUNNING or attempt.worker_id != command.worker_id:
         return _elsewhere(folio, execution)
     return _again(folio, execution, attempt)
+
+
+def _refused(folio: Folio, execution: Execution, command: Begin) -> Refused | None:
+    """Look again at what may have changed since the accept; limits on how many run are the owner's."""
+    ids = execution.correlation
+    refusal = command.catalog.rule(ids.namespace, execution.terms.queue, ids.workflow_id).refusal
+    if refusal is None:
+        return None
+    reject(folio, execution, refusal)
+    return replace(
+        refusal, metadata={**refusal.metadata, "execution_id": ids.execution_id}, execution=execution
+    )
 
 
 def _began_at(folio: Folio, execution: Execution, ago: timedelta) -> int:

@@ -106,6 +106,7 @@ class Begin(Command[Delivery | Refused]):
     worker_id: str
     resource: Resource
     begun_ago: timedelta = timedelta()
+    catalog: Catalog = EMPTY
 
 
 @dataclass(frozen=True, slots=True)

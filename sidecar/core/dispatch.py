@@ -35,6 +35,11 @@ class Dispatcher:
         self._draining = False
 
     @property
+    def catalog(self) -> Catalog:
+        """What is defined now, as claims look at it."""
+        return self._catalog()
+
+    @property
     def sessions(self) -> int:
         """How many workers are connected."""
         return len(self._workers)

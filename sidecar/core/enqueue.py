@@ -105,7 +105,10 @@ class Entry:
         rule = catalog.rule(request.namespace, queue, request.workflow_id)
         if request.rates:
             rule = replace(rule, rates=(*request.rates, *rule.rates))
-        refused = screen(request.payload, request.source, workflow, rule, self._limits, self._checker)
+        checked = workflow
+        if workflow is not None and request.dispatch is Dispatch.EXTERNAL and not request.payload:
+            checked = replace(workflow, json_schema="")  # an outside command has no payload to fit it
+        refused = screen(request.payload, request.source, checked, rule, self._limits, self._checker)
         deadlines = _deadlines(request, workflow)
         draft = self._draft(request, _terms(request, queue, workflow, deadlines, rule), rule)
         return Accept(draft, self._limits.idempotency_window, self._plan(request, deadlines), refused, rule)
@@ -196,13 +199,20 @@ _ONCE = RetryPolicy()
 def fingerprint(request: Request) -> str:
     """Return a digest of the work asked for: what must be equal for a repeat to be the same work.
 
-    It is of the request as it came: a changed definition makes no other work of it.
+    It is of what the caller said: a changed definition makes no other work of it.
     """
     digest = hashlib.blake2b(digest_size=16)
-    policy = (request.retry or _ONCE, request.deadlines, request.run_at, request.run_in)
-    queue = request.queue or DEFAULT_QUEUE
-    for part in (request.workflow_id, queue, request.content_type, repr(policy)):
+    for part in _asked_for(request):
         digest.update(part.encode("utf-8", "surrogatepass"))
         digest.update(b"\0")
     digest.update(request.payload)
     return digest.hexdigest()
+
+
+def _asked_for(request: Request) -> tuple[str, ...]:
+    """Return what the caller said beside the payload; a webhook or schedule fills in the rest."""
+    way_in = request.webhook_id or request.schedule_id
+    if way_in is not None:
+        return request.source, way_in, request.content_type
+    policy = (request.retry or _ONCE, request.deadlines, request.run_at, request.run_in)
+    return request.workflow_id, request.queue or DEFAULT_QUEUE, request.content_type, repr(policy)

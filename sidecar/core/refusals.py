@@ -70,6 +70,8 @@ class Refused:
     execution: Execution | None = None
     retry_after: timedelta | None = None
     """When the same may be let in; None where that is not known."""
+    is_repeat: bool = False
+    """It tells a refusal that was settled before: asking again is no use, only new work may be let in."""
 
 
 _WAITS = dict.fromkeys(
@@ -89,6 +91,8 @@ _WAITS = dict.fromkeys(
 
 def retry_after(refused: Refused) -> timedelta | None:
     """Return how long to wait before the same is tried again, None where that is no use."""
+    if refused.is_repeat:
+        return None
     return refused.retry_after or _WAITS.get(refused.reason)
 
 

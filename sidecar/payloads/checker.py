@@ -49,7 +49,8 @@ class JsonSchemas:
 
 def _read(payload: bytes) -> object:
     try:
-        value: object = json.loads(payload, parse_constant=_refuse)
+        # Decoded here: the standard library would guess at UTF-16 and UTF-32, which workers do not.
+        value: object = json.loads(payload.decode(), parse_constant=_refuse)
     except ValueError as error:
         raise NotJsonError(f"is not JSON: {error}") from None
     return value

@@ -11,7 +11,7 @@ from sidecar.core.folio import Folio
 from sidecar.core.model import Key
 from sidecar.store.counting import Counter
 from sidecar.store.engine import Dialect
-from sidecar.store.lanes import Blocked, Lanes, Queue
+from sidecar.store.lanes import NOTHING, Lanes, Queue
 from sidecar.store.loading import AsRead, Loader
 from sidecar.store.prepared import AnyRow
 from sidecar.store.room import Room
@@ -58,12 +58,13 @@ class Claimer:
     ) -> tuple[list[Claimed], AsRead]:
         """Lease what is ready to the claims in turn."""
         most = min(sum(claim.limit for claim in claims), MAX_ROWS)
-        blocked: Blocked = ()
-        if claims[0].catalog.is_capped:
+        held = NOTHING
+        capped = [claim.catalog for claim in claims if claim.catalog.is_capped]
+        if capped:
             self._counter.count_running(connection, folio, lanes.namespace)
-            room = Room(claims[0].catalog, lanes, folio.usage.running)
-            most, blocked = room.most(most), room.blocked()
-        rows = self._queue.ready(connection, folio.now, lanes, most, blocked)
+            room = Room(capped[-1], lanes, folio.usage.running)
+            most, held = room.most(most), room.held()
+        rows = self._queue.ready(connection, folio.now, lanes, most, held)
         shares = _shares(rows, claims, allowance, lanes.namespace)
         keys = [key for share in shares for key in share]
         as_read = AsRead()

@@ -27,6 +27,7 @@ _OPEN = (
 _RUNNING = (
     "SELECT executions.queue, executions.workflow_id, executions.concurrency_key, count(*) FROM executions "
     "WHERE executions.state = 'RUNNING' AND executions.namespace = :namespace "
+    "AND executions.dispatch = 'managed' "
     "GROUP BY executions.queue, executions.workflow_id, executions.concurrency_key"
 )
 _COLUMNS = {"queue": "queue", "workflow": "workflow_id"}

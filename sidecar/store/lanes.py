@@ -13,6 +13,22 @@ from sidecar.store.prepared import AnyRow, Prepared, listed
 _LANE = ("namespace", "queue", "workflow_id")
 
 
+Name = tuple[str, str]
+"""Of a queue or workflow, and a concurrency key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What limits hold back: scopes that are full, and the keys of queues and workflows that are."""
+
+    scopes: frozenset[str] = frozenset()
+    queue_keys: tuple[Name, ...] = ()
+    workflow_keys: tuple[Name, ...] = ()
+
+
+NOTHING = Held()
+
+
 @dataclass(frozen=True, slots=True)
 class Lanes:
     """What claims have to have in common to be served by one look at the queue."""
@@ -21,18 +37,22 @@ class Lanes:
     queues: tuple[str, ...]
     workflows: tuple[str, ...]
 
-    def listed(self) -> str:
-        """Return every lane once, as a JSON list of lists."""
-        return listed(sorted({(self.namespace, q, w) for q, w in product(self.queues, self.workflows)}))
+    def listed(self, held: Held) -> str:
+        """Return every lane once that is not full, as a JSON list of lists."""
+        open_lanes = {
+            (self.namespace, queue, workflow_id)
+            for queue, workflow_id in product(self.queues, self.workflows)
+            if not held.scopes & {f"queue:{queue}", f"workflow:{workflow_id}"}
+        }
+        return listed(sorted(open_lanes))
 
 
-Blocked = Sequence[tuple[str | None, str | None, str | None]]
-"""Queue, workflow and concurrency key of what a limit holds back; None stands for any."""
-
-_UNBLOCKED = """ AND NOT EXISTS (
-    SELECT 1 FROM {each} WHERE ({queue} IS NULL OR {queue} = executions.queue)
-    AND ({workflow} IS NULL OR {workflow} = executions.workflow_id)
-    AND ({key} IS NULL OR {key} = executions.concurrency_key))"""
+# Looked up in a hash of all keys that are full, so that a long head of them costs one look a row.
+_UNBLOCKED = """ AND (executions.concurrency_key IS NULL OR (
+    (executions.queue, executions.concurrency_key)
+      NOT IN (SELECT {name}, {key} FROM {queue_keys})
+    AND (executions.workflow_id, executions.concurrency_key)
+      NOT IN (SELECT {name}, {key} FROM {workflow_keys})))"""
 
 # The inner query walks the index of what is ready and stops; only what it found is sorted.
 _SQLITE_READY = """\
@@ -75,33 +95,41 @@ class Queue:
         free, held_back = ready.format(lane=lane, unblocked=""), _unblocked(is_postgres)
         self._ready = Prepared(dialect, text(free), ["lanes", "now", "most", "most"])
         capped = text(ready.format(lane=lane, unblocked=held_back))
-        self._unblocked = Prepared(dialect, capped, ["lanes", "now", "blocked", "most", "most"])
+        self._unblocked = Prepared(
+            dialect, capped, ["lanes", "now", "queue_keys", "workflow_keys", "most", "most"]
+        )
         self._later = Prepared(dialect, text(later.format(lane=lane)), ["now", "lanes"])
 
     def ready(
-        self, connection: Connection, now: int, lanes: Lanes, most: int, blocked: Blocked = ()
+        self, connection: Connection, now: int, lanes: Lanes, most: int, held: Held = NOTHING
     ) -> Sequence[AnyRow]:
         """Lock what is ready and return run time, execution id and bytes of payload, oldest first."""
         if most <= 0:
             return ()
-        if not blocked:
-            return self._ready.rows(connection, lanes.listed(), now, most, most)
-        return self._unblocked.rows(connection, lanes.listed(), now, listed(blocked), most, most)
+        open_lanes = lanes.listed(held)
+        if not (held.queue_keys or held.workflow_keys):
+            return self._ready.rows(connection, open_lanes, now, most, most)
+        keys = listed(held.queue_keys), listed(held.workflow_keys)
+        return self._unblocked.rows(connection, open_lanes, now, *keys, most, most)
 
     def next_run_at(self, connection: Connection, now: int, lanes: Lanes) -> int | None:
         """Return when the next execution of these lanes becomes ready, None if none waits."""
-        found: int | None = self._later.value(connection, now, lanes.listed())
+        found: int | None = self._later.value(connection, now, lanes.listed(NOTHING))
         return found
 
 
 def _unblocked(is_postgres: bool) -> str:
     """Return the condition that no limit holds an execution back."""
     if is_postgres:
-        each, part = "jsonb_array_elements(CAST(:blocked AS JSONB)) AS held(value)", "held.value ->> {}"
+        each, part = "jsonb_array_elements(CAST(:{} AS JSONB)) AS held(value)", "held.value ->> {}"
     else:
-        each, part = "json_each(:blocked) AS held", "json_extract(held.value, '$[{}]')"
-    queue, workflow, key = (part.format(i) for i in range(3))
-    return _UNBLOCKED.format(each=each, queue=queue, workflow=workflow, key=key)
+        each, part = "json_each(:{}) AS held", "json_extract(held.value, '$[{}]')"
+    return _UNBLOCKED.format(
+        name=part.format(0),
+        key=part.format(1),
+        queue_keys=each.format("queue_keys"),
+        workflow_keys=each.format("workflow_keys"),
+    )
 
 
 def _lane(part: str) -> str:

@@ -3,7 +3,7 @@
 from sidecar.core.catalog import Cap, Catalog
 from sidecar.core.definitions import OverLimit
 from sidecar.core.usage import Tally
-from sidecar.store.lanes import Blocked, Lanes
+from sidecar.store.lanes import Held, Lanes
 
 
 class Room:
@@ -28,24 +28,23 @@ class Room:
             room += max(0, min(cap.limit - self._running.all[self._namespace, cap.scope] for cap in limits))
         return min(wanted, room)
 
-    def blocked(self) -> Blocked:
+    def held(self) -> Held:
         """Return what is not to be looked at: scopes that are full, and keys that are."""
-        found: set[tuple[str | None, str | None, str | None]] = set()
-        caps = {cap for caps in self._caps for cap in caps}
-        for cap in caps:
-            if cap.limit and self._running.all[self._namespace, cap.scope] >= cap.limit:
-                found.add(_scope(cap, None))
-        for cap in (cap for cap in caps if cap.per_key):
-            for (namespace, scope, key), count in self._running.by_key.items():
-                if (namespace, scope) == (self._namespace, cap.scope) and count >= cap.per_key:
-                    found.add(_scope(cap, key))
-        return list(found)
+        caps = {cap.scope: cap for caps in self._caps for cap in caps}
+        running = self._running
+        full = frozenset(
+            scope
+            for scope, cap in caps.items()
+            if cap.limit and running.all[self._namespace, scope] >= cap.limit
+        )
+        keys: dict[str, list[tuple[str, str]]] = {"queue": [], "workflow": []}
+        for (namespace, scope, key), count in running.by_key.items():
+            most = caps[scope].per_key if namespace == self._namespace and scope in caps else 0
+            if most and count >= most:
+                kind, _, name = scope.partition(":")
+                keys[kind].append((name, key))
+        return Held(full, tuple(keys["queue"]), tuple(keys["workflow"]))
 
 
 def _waits(cap: Cap) -> bool:
     return cap.over_limit is OverLimit.WAIT
-
-
-def _scope(cap: Cap, key: str | None) -> tuple[str | None, str | None, str | None]:
-    kind, _, name = cap.scope.partition(":")
-    return (name, None, key) if kind == "queue" else (None, name, key)

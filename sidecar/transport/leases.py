@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from sidecar.core.catalog import Catalog
 from sidecar.core.commands import (
     Begin,
     Cancellation,
@@ -61,7 +62,7 @@ def session(hello: work.Hello, declare: Declare, sink: Sink) -> Session:
     )
 
 
-def begin(request: work.BeginRequest, declare: Declare) -> Begin:
+def begin(request: work.BeginRequest, declare: Declare, catalog: Catalog) -> Begin:
     """Return the wish to begin a named execution.
 
     Raises:
@@ -72,6 +73,7 @@ def begin(request: work.BeginRequest, declare: Declare) -> Begin:
         worker_id=identifier("worker_id", request.worker_id),
         resource=_resource("", request.resource, request.sdk, declare),
         begun_ago=duration(request, "begun_ago", "begun_ago", positive=False) or timedelta(),
+        catalog=catalog,
     )
 
 

@@ -58,7 +58,8 @@ class WorkerService(stubs.WorkerServiceServicer):
 
     async def Begin(self, request: work.BeginRequest, context: Context) -> work.BeginResponse:
         """Take the lease of one named execution; the same worker may repeat it."""
-        answer = await self._ledger.submit(leases.begin(request, self._declare))
+        command = leases.begin(request, self._declare, self._dispatcher.catalog)
+        answer = await self._ledger.submit(command)
         if isinstance(answer, Refused):
             raise RefusalError(answer)
         return work.BeginResponse(lease=responses.lease(answer))

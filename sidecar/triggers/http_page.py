@@ -62,6 +62,10 @@ class Page:
         if len(headers.pairs) > MAX_HEADERS or _head_bytes(request.scope) > MAX_HEAD_BYTES:
             message = f"at most {MAX_HEADERS} headers are taken, and {MAX_HEAD_BYTES} bytes with the address"
             return mistake(Mistake.HEAD_TOO_LARGE, message)
+        if headers.every("transfer-encoding") and headers.every("content-length"):
+            # Two lengths: a proxy in front may have read the other one. RFC 9112, 6.1.
+            message = "a request has a Content-Length or a Transfer-Encoding, not both"
+            return mistake(Mistake.BAD_REQUEST, message, headers=(("connection", "close"),))
         if self._guard is not None:
             await self._guard.check(headers)
         if self._methods and request.method not in self._methods:

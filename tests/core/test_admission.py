@@ -10,11 +10,12 @@ from sidecar.core.catalog import FREE, Cap, Rate, Rule
 from sidecar.core.commands import Accept, Accepted, Claim
 from sidecar.core.correlation import Source
 from sidecar.core.definitions import UNLIMITED, Concurrency, OverLimit, RateLimit, Workflow
+from sidecar.core.enqueue import Request, fingerprint
 from sidecar.core.facts import Role
 from sidecar.core.fold import claim
 from sidecar.core.lifecycle import State
-from sidecar.core.model import Execution, Path, Terms
-from sidecar.core.refusals import Reason, Refused
+from sidecar.core.model import Execution, Path, RetryPolicy, Terms
+from sidecar.core.refusals import Reason, Refused, retry_after
 from tests.core.catalogs import defined
 from tests.core.desk import TERMS, WORKER, Desk, draft
 
@@ -167,7 +168,7 @@ def test_the_rate_is_looked_at_before_the_depth_and_the_depth_before_the_slots()
     desk.folio.usage.waiting["default", "default"] = 1
     desk.folio.usage.open.add("default", ["queue:default"], None)
     full = Rule(rates=(Rate("w", RateLimit(1, timedelta(days=1))),), max_depth=1, caps=(REFUSING,))
-    desk.folio.usage.full_at["default", "w"] = desk.folio.now + 10**18
+    desk.folio.usage.full_at["default", "w"] = desk.folio.now + 86_400 * 10**9
     assert refused(asked(desk, "e1", full)).reason is Reason.RATE_LIMITED
     assert refused(asked(desk, "e2", replace(full, rates=()))).reason is Reason.QUEUE_FULL
     assert refused(asked(desk, "e3", Rule(caps=(REFUSING,)))).reason is Reason.CONCURRENCY_LIMIT
@@ -231,3 +232,35 @@ def test_of_each_key_as_many_run_as_may() -> None:
     terms = [replace(TERMS, concurrency_key=key) for key in keys]
     executions = [desk.accept(f"e{n}", terms=t) for n, t in enumerate(terms)]
     assert claimed(desk, *executions, concurrency=Concurrency(per_key=1)) == ["e0", "e2", "e3", "e5"]
+
+
+def test_a_relaxed_rate_forgets_what_only_the_old_one_forbade() -> None:
+    desk = Desk()
+    daily = Rule(rates=(Rate("w", RateLimit(1, timedelta(days=1))),))
+    taken(asked(desk, "e1", daily))
+    assert refused(asked(desk, "e2", daily)).reason is Reason.RATE_LIMITED
+    relaxed = Rule(rates=(Rate("w", RateLimit(10, timedelta(seconds=10))),))
+    for n in range(10):
+        taken(asked(desk, f"r{n}", relaxed))
+    assert refused(asked(desk, "e3", relaxed)).retry_after == timedelta(seconds=1)
+
+
+def test_a_refusal_told_again_promises_nothing() -> None:
+    """Only new work may be let in later: the repeat of a settled one never is."""
+    desk = Desk()
+    busy = Refused(Reason.QUEUE_FULL, "full")
+    first = refused(offer(desk, "e1", TERMS, Accept(draft("e1", 0), refusal=busy)))
+    again = refused(offer(desk, "e1", TERMS, Accept(draft("e1", 0))))
+    assert retry_after(first) == timedelta(seconds=1)
+    assert retry_after(again) is None
+
+
+def test_a_delivery_is_the_same_work_whatever_its_webhook_says_meanwhile() -> None:
+    """A redelivery after the webhook was changed is no conflict; another body is."""
+    first = Request("default", "audit", payload=b"{}", webhook_id="hook", source=Source.WEBHOOK)
+    changed = replace(first, workflow_id="other", queue="fast", retry=RetryPolicy(max_attempts=5))
+    assert fingerprint(first) == fingerprint(changed)
+    assert fingerprint(first) != fingerprint(replace(first, payload=b"[]"))
+    assert fingerprint(first) != fingerprint(replace(first, webhook_id="another"))
+    asked_twice = Request("default", "audit", payload=b"{}")
+    assert fingerprint(asked_twice) != fingerprint(replace(asked_twice, queue="fast"))

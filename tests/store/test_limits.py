@@ -9,13 +9,14 @@ import pytest
 
 from sidecar.conventions.carrier import Carrier
 from sidecar.core.catalog import Cap, Catalog, Rate, Rule
-from sidecar.core.commands import Accept, Accepted, Claimed
+from sidecar.core.commands import Accept, Accepted, Begin, Claimed, Delivery
 from sidecar.core.definitions import Concurrency, OverLimit, Queue, RateLimit, Workflow
 from sidecar.core.lifecycle import State
+from sidecar.core.model import Dispatch
 from sidecar.core.refusals import Reason, Refused
 from sidecar.core.style import LiveParent, SettlementLogs, Style, TerminalSpan
 from tests.core.catalogs import defined
-from tests.store.workbench import QUEUE, WORKFLOW, Desk, claim, draft, success
+from tests.store.workbench import QUEUE, RESOURCE, WORKFLOW, Desk, claim, draft, success
 
 DAY = timedelta(days=1)
 
@@ -157,3 +158,22 @@ def test_the_spans_style_and_the_link_survive_the_store(desk: Desk) -> None:
     assert delivery.execution.attempt is not None
     assert attempt.live_span_id is not None
     assert attempt.parent_span_id == delivery.execution.attempt.live_span_id != attempt.span_id
+
+
+def test_what_was_begun_outside_takes_no_place_of_a_worker(desk: Desk) -> None:
+    """Limits on how many run count what workers take; what is begun by name is its owner's affair."""
+    catalog = defined(Queue(QUEUE, concurrency=Concurrency(limit=1)))
+    outside = desk.accept(dispatch=Dispatch.EXTERNAL)
+    assert isinstance(desk.do(Begin(outside.key, "w-2", RESOURCE, catalog=catalog)), Delivery)
+    desk.accept()
+    assert len(claimed(desk, catalog).deliveries) == 1
+
+
+def test_what_is_disabled_meanwhile_cannot_be_begun(desk: Desk) -> None:
+    """ADM-3 holds for those who begin by name too."""
+    outside = desk.accept(dispatch=Dispatch.EXTERNAL)
+    command = Begin(outside.key, "w-2", RESOURCE, catalog=defined(Workflow(WORKFLOW, disabled=True)))
+    answer = desk.do(command)
+    assert isinstance(answer, Refused)
+    assert answer.reason is Reason.WORKFLOW_DISABLED
+    assert desk.get(outside.key[1]).state is State.FAILED
