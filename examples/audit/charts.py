@@ -8,9 +8,14 @@ WIDTH, HEIGHT, TOP, FOOT = 960, 190, 58, 22
 BUCKETS = 60
 
 
-def timeline(ends: Sequence[float], moments: Sequence[tuple[float, str]]) -> str:
-    """Return how many executions ended over the seconds of the run, and what happened meanwhile."""
-    last = max([*ends, *(at for at, _ in moments), 1.0])
+def timeline(
+    ends: Sequence[float], moments: Sequence[tuple[float, str]], tallies: Sequence[tuple[float, int]]
+) -> str:
+    """Return how many executions ended over the seconds of the run, and what happened meanwhile.
+
+    `tallies` are the sums that were counted on the way; they are a line on a scale of its own.
+    """
+    last = max([*ends, *(at for at, _ in moments), *(at for at, _ in tallies), 1.0])
     step = last / BUCKETS
     counts = Counter(min(int(end / step), BUCKETS - 1) for end in ends)
     most = max(counts.values(), default=1)
@@ -19,7 +24,7 @@ def timeline(ends: Sequence[float], moments: Sequence[tuple[float, str]]) -> str
     ticks = "".join(_tick(part / 4, last) for part in range(5))
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="executions that ended, over time">'
-        f"{bars}{marks}{ticks}</svg>"
+        f"{bars}{_line(tallies, last)}{marks}{ticks}</svg>"
     )
 
 
@@ -37,6 +42,14 @@ def _bar(bucket: int, part: float) -> str:
         f'<rect class="ended" x="{bucket * width + 1:.1f}" y="{HEIGHT - FOOT - height:.1f}"'
         f' width="{width - 2:.1f}" height="{height:.1f}" rx="1.5"/>'
     )
+
+
+def _line(tallies: Sequence[tuple[float, int]], last: float) -> str:
+    most = max((count for _, count in tallies), default=0) or 1
+    foot = HEIGHT - FOOT
+    places = ((at / last * WIDTH, foot - count / most * (foot - TOP)) for at, count in tallies)
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return f'<polyline class="tally" points="{points}"/>' if points else ""
 
 
 def _mark(part: float, text: str, row: int) -> str:

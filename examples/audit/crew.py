@@ -1,12 +1,14 @@
-"""Everybody who takes part: the sidecar, two workers, the caller, and what the caller has told."""
+"""Everybody who takes part: the sidecar, two workers, the caller, and what the caller tells."""
 
 import json
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from examples.audit import signing
+from examples.audit.heard import Heard
 from examples.audit.processes import DemoError, Process, SidecarProcess
+from examples.audit.ways import KEY_VARIABLE
 
 WORKERS = 2
 LEASE_TTL = "5s"
@@ -14,19 +16,22 @@ DRAIN_GRACE = "2s"
 
 
 class Crew:
-    """Starts and ends the processes. `accepted` maps the names of requests to the ids that they got."""
+    """Starts and ends the processes. Who sends webhooks shares a secret with the sidecar, for one run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.sidecar = SidecarProcess(folder, SIDECAR_LEASE_TTL=LEASE_TTL, SIDECAR_DRAIN_GRACE=DRAIN_GRACE)
+        secret = {KEY_VARIABLE: signing.new_secret()}
+        self.sidecar = SidecarProcess(
+            folder, SIDECAR_LEASE_TTL=LEASE_TTL, SIDECAR_DRAIN_GRACE=DRAIN_GRACE, **secret
+        )
         self.workers = [self._worker(number) for number in range(1, WORKERS + 1)]
         self.caller = Process(
             "caller",
-            ["examples.audit.caller", self.sidecar.target, str(folder / "plan.json")],
+            ["examples.audit.caller", self.sidecar.target, self.sidecar.http, str(folder / "plan.json")],
             folder,
+            **secret,
         )
-        self.accepted: dict[str, list[tuple[str, bool]]] = {}
-        self.all_accepted = threading.Event()
+        self.heard = Heard()
 
     def start(self) -> None:
         """Start the sidecar, then the workers."""
@@ -54,34 +59,13 @@ class Crew:
 
     def execution_id(self, name: str) -> str:
         """Return the id that a request was accepted with."""
-        return self.accepted[name][0][0]
-
-    def names(self) -> dict[str, str]:
-        """Return the names of the requests by the ids that they got."""
-        return {answers[0][0]: name for name, answers in self.accepted.items()}
+        return self.heard.accepted[name][0][0]
 
     def _worker(self, number: int) -> Process:
         name = f"worker {number}"
-        return Process(
-            name, ["examples.audit.worker", self.sidecar.target, name.replace(" ", "-")], self.folder
-        )
+        arguments = [self.sidecar.target, name.replace(" ", "-"), str(self.folder)]
+        return Process(name, ["examples.audit.worker", *arguments], self.folder)
 
     def _listen(self, output: IO[bytes]) -> None:
         for event in map(json.loads, output):
-            if event["event"] == "accepted":
-                answers = self.accepted.setdefault(event["name"], [])
-                answers.append((event["execution_id"], event["existing"]))
-            elif event["event"] == "all accepted":
-                self.all_accepted.set()
-
-
-def until(condition: Callable[[], bool], what: str, polls: Iterator[None]) -> None:
-    """Wait until something is so.
-
-    Raises:
-        DemoError: when `polls` ends first.
-    """
-    for _ in polls:
-        if condition():
-            return
-    raise DemoError(f"it took too long until {what}")
+            self.heard.take(event)

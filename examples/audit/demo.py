@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -10,7 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from examples.audit import epilogue, modules, plan, report, tracing
+from examples.audit import defining, epilogue, modules, plan, report, tracing
+from examples.audit.arrivals import Sent
 from examples.audit.crew import Crew
 from examples.audit.found import Found, look
 from examples.audit.modules import Selection
@@ -19,6 +21,8 @@ from examples.audit.plan import Request
 from examples.audit.processes import DemoError, tail
 from examples.audit.screen import Screen
 from examples.audit.stage import Stage
+from examples.audit.timetable import Timetable, stop_tally
+from examples.audit.ways import TALLY, Way
 from sidecar.client import SidecarError, State, SyncClient
 
 POLL_SECONDS = 1.0
@@ -64,9 +68,12 @@ class Demo:
         selection = modules.select(everything, broken, self._options.limit)
         requests = plan.requests(selection, everything, self._folder)
         plan.save(requests, self._folder / "plan.json")
+        ways = Counter(each.way for each in requests if not each.staged)
         self._console.print(
             f"{len(everything)} modules in the standard library, {len(selection.modules)} to audit"
-            f" ({selection.left_out}); {len(plan.STAGED)} staged executions"
+            f" ({selection.left_out}): {ways[Way.API]} asked for by the API,"
+            f" {ways[Way.WEBHOOK]} sent as webhooks, {ways[Way.SCHEDULE]} on a schedule;"
+            f" {len(plan.STAGED)} staged executions"
         )
         return selection, requests
 
@@ -78,16 +85,22 @@ class Demo:
         ):
             crew.start()
             screen.event(
-                f"the sidecar serves at {target} (process {crew.sidecar.pid}), two workers, a caller"
+                f"the sidecar serves at {target} and http://{crew.sidecar.http} (process {crew.sidecar.pid}),"
+                " two workers, a caller"
             )
-            stage = Stage(crew, client, {each.staged: each.name for each in requests}, screen.event)
+            for words in (defining.command(), "the same again"):
+                screen.event(f"{words}: {_counts(defining.apply(target))}")
+            timetable = Timetable(requests)
+            names = {each.staged: each.name for each in requests}
+            stage = Stage(crew, client, names, timetable, screen.event)
             crew.call()
             playing = _in_thread(stage)
             self._follow(client, screen, playing)
             playing.result(timeout=LATE_SECONDS)
+            sent = Sent(crew.heard, timetable.planned, stop_tally(client))
             if self._listening:
                 _await_delivery(client)
-            return look(client, crew, requests), stage
+            return look(client, requests, sent), stage
 
     def _follow(self, client: SyncClient, screen: Screen, playing: "Future[None]") -> None:
         """Show the progress until the caller has seen everything end; cancel the rest when time is up."""
@@ -95,7 +108,8 @@ class Demo:
         with SyncClient(self._crew.sidecar.target, timeout=QUICK) as glance:
             while self._crew.caller.exit_code is None:
                 with suppress(SidecarError):  # killed, and soon back
-                    screen.count(glance.verify().states)
+                    unasked = sum(each.fired for each in glance.schedules.list(TALLY))
+                    screen.count(glance.verify().states, unasked)
                 if playing.done() and playing.exception():
                     raise DemoError(f"a staged event went wrong: {playing.exception()}")
                 if time.monotonic() > ends_at:
@@ -116,6 +130,10 @@ class Demo:
         for part in self._folder.glob("sidecar.db*"):
             shutil.move(part, self._options.out / part.name)
         return self._options.out / self._crew.sidecar.store.name
+
+
+def _counts(changes: Counter[str]) -> str:
+    return ", ".join(f"{count} {change}" for change, count in changes.items())
 
 
 def _in_thread(stage: Stage) -> "Future[None]":
@@ -140,7 +158,7 @@ def _cancel_the_rest(client: SyncClient, crew: Crew) -> None:
         with suppress(SidecarError):  # it ended meanwhile
             client.cancel(execution_id, "the demo's time is up")
 
-    names = crew.names()
+    names = crew.heard.names()
     waiting = [each.execution_id for each in client.list(states=[State.QUEUED], page_size=1_000)]
     with ThreadPoolExecutor(CANCELLERS) as pool:
         list(pool.map(cancel, [each for each in waiting if names.get(each, "")[:1] != "["]))

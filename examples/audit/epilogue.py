@@ -8,12 +8,21 @@ from rich.table import Table
 from rich.text import Text
 
 from examples.audit import plan, tracing
-from examples.audit.found import Check, Found, outcome
+from examples.audit.arrivals import REFUSED
+from examples.audit.checks import Check
+from examples.audit.found import Found, outcome
+from examples.audit.ways import Way
 from sidecar.cli.account import account_lines, states_line
 from sidecar.cli.trace_tree import trace_tree
+from sidecar.client import State
 
 SHOWN = 8
+ENDS = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 TITLES = {
+    Way.API: "one that was asked for by the API",
+    Way.WEBHOOK: "one that came as a webhook, in its sender's trace",
+    Way.SCHEDULE: "one that a schedule set off",
+    REFUSED: "one that was not let in, and is on record all the same",
     plan.DEADLINE: "one that ran into its deadline",
     plan.CANCELLED: "one that was cancelled in the middle of a step",
     plan.KILLED: "one whose worker was killed in the middle of a step, retried",
@@ -25,6 +34,8 @@ def show(console: Console, found: Found, report: Path) -> None:
     """Show how it all ended."""
     console.print(Rule("what became of every execution", style="dim"))
     console.print(_outcomes(found))
+    console.print(Rule("how it came in", style="dim"))
+    console.print(_ways(found))
     console.print(Rule("span trees, as the rows tell them (sidecar trace ID)", style="dim"))
     for title, trace in found.traces.items():
         console.print(Text(TITLES.get(title, title), style="bold underline"), trace_tree(trace), "", sep="\n")
@@ -58,6 +69,19 @@ def _outcomes(found: Found) -> Table:
     for ended, count in sorted(found.outcomes().items(), key=lambda each: -each[1]):
         table.add_row(str(count), Text(ended), Text(", ".join(_examples(found, ended))))
     table.add_row(str(found.retried), "took more than one attempt", "", style="dim")
+    return table
+
+
+def _ways(found: Found) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("EXECUTIONS", justify="right")
+    table.add_column("WAY IN")
+    for state in ENDS:
+        table.add_column(state.upper(), justify="right")
+    table.add_column("BESIDES", overflow="fold")
+    for each in found.arrivals:
+        ends = (str(each.states[state]) for state in ENDS)
+        table.add_row(str(each.count), each.way, *ends, Text(each.besides))
     return table
 
 

@@ -1,27 +1,20 @@
 """What the sidecar says when all is over: every execution, the staged ones, the account."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from examples.audit import plan
-from examples.audit.crew import Crew
+from examples.audit import arrivals, checks, plan
+from examples.audit.arrivals import REFUSED, Arrivals, Sent
+from examples.audit.checks import Check
 from examples.audit.plan import Request
-from examples.audit.stage import ending
-from sidecar.cli.account import adds_up
+from examples.audit.ways import TALLY, Way, schedule_of
 from sidecar.client import Execution, State, SyncClient, Trace, Verification
 
 PAGE = 1_000
-UNREADABLE = ("does_not_decode", "does_not_parse")
 
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that had to be so, and what was found."""
-
-    name: str
-    ok: bool
-    found: str
+Tallies = Sequence[tuple[datetime, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +23,8 @@ class Found:
 
     executions: Mapping[str, Execution]
     staged: Mapping[str, Execution]
+    arrivals: Sequence[Arrivals]
+    tallies: Tallies
     traces: Mapping[str, Trace]
     verification: Verification
     checks: tuple[Check, ...]
@@ -59,58 +54,55 @@ def outcome(execution: Execution) -> str:
     return f"{execution.state}: {execution.error.type}" if execution.error else str(execution.state)
 
 
-def look(client: SyncClient, crew: Crew, requests: Sequence[Request]) -> Found:
+def look(client: SyncClient, requests: Sequence[Request], sent: Sent) -> Found:
     """Ask the sidecar about everything."""
-    names = crew.names()
-    executions = {names.get(e.execution_id, e.execution_id): e for e in client.list(page_size=PAGE)}
+    every = list(client.list(page_size=PAGE))
+    executions = _named(every, requests, sent.heard.names())
     by_stage = {each.staged: each.name for each in requests if each.staged}
     staged = {stage: executions[name] for stage, name in by_stage.items() if name in executions}
-    success = next((e for n, e in executions.items() if e.state is State.SUCCEEDED and n[0] != "["), None)
-    shown = {
-        "a success": success,
-        **{stage: staged.get(stage) for stage in plan.STAGED if stage != plan.TWICE},
-    }
-    traces = {title: client.trace(e.execution_id) for title, e in shown.items() if e}
+    traces = {title: client.trace(e.execution_id) for title, e in _shown(executions, staged).items()}
     verification = client.verify()
-    checks = (
-        *_staged_checks(staged, crew.accepted.get(by_stage[plan.TWICE], [])),
-        *_checks(executions, {each.name for each in requests}, verification),
+    held = (
+        *checks.of_the_staged(staged, sent.heard.accepted.get(by_stage[plan.TWICE], [])),
+        *arrivals.checks(every, sent),
+        *checks.of_all(executions, {each.name for each in requests}, verification),
     )
-    return Found(executions, staged, traces, verification, checks)
+    by_way = arrivals.by_way(every, sent)
+    return Found(executions, staged, by_way, _tallies(client, every), traces, verification, held)
 
 
-def _staged_checks(staged: Mapping[str, Execution], twice: Sequence[tuple[str, bool]]) -> Iterator[Check]:
-    wanted = {
-        plan.DEADLINE: "failed timeout after 1 attempt",
-        plan.CANCELLED: "cancelled after 1 attempt",
-        plan.TWICE: "succeeded after 1 attempt",
-        plan.KILLED: "succeeded after 2 attempts",
-        plan.SURVIVOR: "succeeded after 1 attempt",
+def _named(
+    executions: Iterable[Execution], requests: Sequence[Request], accepted: Mapping[str, str]
+) -> dict[str, Execution]:
+    scheduled = {schedule_of(each.module): each.name for each in requests if each.way is Way.SCHEDULE}
+
+    def name(execution: Execution) -> str:
+        found = execution.correlation
+        if found.schedule_id == TALLY and found.scheduled_for:
+            return f"[tally] {found.scheduled_for:%H:%M:%S}"
+        known = scheduled.get(found.schedule_id) or accepted.get(found.execution_id)
+        return known or found.execution_id
+
+    return {name(each): each for each in executions}
+
+
+def _shown(executions: Mapping[str, Execution], staged: Mapping[str, Execution]) -> dict[str, Execution]:
+    """Return those whose span trees are shown: one of each way that succeeded, a refused one, the staged."""
+    ordinary = [e for name, e in executions.items() if name[0] != "[" and e.state is State.SUCCEEDED]
+    refused = [e for e in executions.values() if arrivals.way_of(e) == REFUSED]
+    first = {arrivals.way_of(e): e for e in (*ordinary, *refused)}
+    in_order = {way: first[way] for way in (*Way, REFUSED) if way in first}
+    return {
+        **in_order,
+        **{stage: staged[stage] for stage in plan.STAGED if stage in staged and stage != plan.TWICE},
     }
-    for stage, end in wanted.items():
-        found = ending(staged[stage]) if stage in staged else "never accepted"
-        yield Check(f"staged: {stage}", found == end, found)
-    once = (
-        len(twice) == 2 and len({each for each, _ in twice}) == 1 and [e for _, e in twice].count(True) == 1
-    )
-    yield Check(
-        "accepted twice, run once", once, f"{len(twice)} answers, {len({i for i, _ in twice})} execution"
-    )
 
 
-def _checks(
-    executions: Mapping[str, Execution], asked: set[str], verification: Verification
-) -> Iterator[Check]:
-    missing = asked - executions.keys()
-    open_ones = sum(not each.is_terminal for each in executions.values())
-    wrong = len(verification.violations)
-    yield Check(
-        "every request is an execution", not missing, f"{len(asked)} requests, {len(missing)} missing"
-    )
-    yield Check(
-        "every execution is terminal", not open_ones, f"{len(executions)} executions, {open_ones} open"
-    )
-    yield Check(
-        "the account adds up", adds_up(verification.account), f"{verification.account.terminal} terminal"
-    )
-    yield Check("no invariant is broken", not wrong, f"{wrong} violations")
+def _tallies(client: SyncClient, executions: Iterable[Execution]) -> Tallies:
+    """Return how many modules were measured by when, as the tallies have counted them."""
+    counted = []
+    for each in executions:
+        if each.correlation.workflow_id == TALLY and each.state is State.SUCCEEDED and each.finalized_at:
+            output = client.get(each.execution_id).value()
+            counted.append((each.finalized_at, output["measured"] if isinstance(output, dict) else 0))
+    return sorted(counted)

@@ -1,4 +1,4 @@
-"""What the caller asks for: one request for each module, and the staged ones; handed over as a file."""
+"""What is asked for: one request for each module, and the staged ones; handed to the caller as a file."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from examples.audit import ways
 from examples.audit.modules import Module, Selection
+from examples.audit.ways import Way
 
 WORKFLOW = "audit-module"
 DEADLINE, CANCELLED, TWICE, KILLED, SURVIVOR = (
@@ -39,16 +41,20 @@ class Linger:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One execution to ask for. `result` is the file that the last step writes."""
+    """One execution to ask for. `result` is the file that the last step writes.
+
+    `max_attempts` None leaves it to the definition of the workflow.
+    """
 
     name: str
     module: str
     path: str
     result: str
+    way: Way = Way.API
     staged: str = ""
     key: str = ""
     attempt_seconds: float | None = None
-    max_attempts: int = 3
+    max_attempts: int | None = None
     linger: Linger | None = None
 
     def payload(self) -> dict[str, Any]:
@@ -60,7 +66,8 @@ class Request:
 def requests(selection: Selection, everything: Sequence[Module], folder: Path) -> list[Request]:
     """Return the staged requests and one for each module."""
     paths = {each.name: each.path for each in everything}
-    return [*_staged(paths, folder), *(_ordinary(module, folder) for module in selection.modules)]
+    shared = ways.shared_out(selection.modules)
+    return [*_staged(paths, folder), *(_ordinary(module, way, folder) for module, way in shared)]
 
 
 def save(plan: Sequence[Request], path: Path) -> None:
@@ -83,13 +90,18 @@ def release_of(staged: str, folder: Path) -> Path:
     return mark_of(staged, folder).with_suffix(".go")
 
 
+def measured_in(folder: Path) -> Path:
+    """Return the folder of the modules' measures."""
+    return folder / "measured"
+
+
 def result_of(module: str, folder: Path) -> Path:
     """Return the file with a module's measures."""
-    return folder / "measured" / f"{module}.json"
+    return measured_in(folder) / f"{module}.json"
 
 
-def _ordinary(module: Module, folder: Path) -> Request:
-    return Request(module.name, module.name, str(module.path), str(result_of(module.name, folder)))
+def _ordinary(module: Module, way: Way, folder: Path) -> Request:
+    return Request(module.name, module.name, str(module.path), str(result_of(module.name, folder)), way)
 
 
 def _staged(paths: dict[str, Path], folder: Path) -> list[Request]:
@@ -120,5 +132,5 @@ def _scene(
 
 
 def _request(fields: dict[str, Any]) -> Request:
-    linger = fields.pop("linger")
-    return Request(**fields, linger=Linger(**linger) if linger else None)
+    linger, way = fields.pop("linger"), Way(fields.pop("way"))
+    return Request(**fields, way=way, linger=Linger(**linger) if linger else None)

@@ -77,13 +77,13 @@ class Process:
 
 
 class SidecarProcess(Process):
-    """The sidecar on its embedded store, on a port that it keeps when it is started again."""
+    """The sidecar on its embedded store, on ports that it keeps when it is started again."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        self.target = f"127.0.0.1:{free_port()}"
+        self.target, self.http = (f"127.0.0.1:{port}" for port in free_ports(2))
         self.store = folder / "sidecar.db"
         serve = ["sidecar", "serve", "--listen", self.target, "--store", f"sqlite:///{self.store}"]
-        super().__init__("sidecar", serve, folder, SIDECAR_HTTP_LISTEN="", **settings)
+        super().__init__("sidecar", serve, folder, SIDECAR_HTTP_LISTEN=self.http, **settings)
 
     def serve(self) -> None:
         """Start it, and wait until its health is SERVING."""
@@ -104,13 +104,16 @@ class SidecarProcess(Process):
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-def free_port() -> int:
-    """Return a port that nothing listens on, below those that outgoing connections are given."""
+def free_ports(count: int) -> list[int]:
+    """Return ports that nothing listens on, below those that outgoing connections are given."""
+    free: list[int] = []
     for port in random.SystemRandom().sample(PORTS, 100):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
-    raise DemoError(f"no free port between {PORTS.start} and {PORTS.stop}")
+            free.append(port)
+        if len(free) == count:
+            return free
+    raise DemoError(f"not {count} free ports between {PORTS.start} and {PORTS.stop}")
 
 
 def tail(path: Path, lines: int = 15) -> str:

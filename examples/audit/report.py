@@ -8,12 +8,13 @@ from pathlib import Path
 from string import Template
 
 from examples.audit import charts, results
+from examples.audit.arrivals import Arrivals, way_of
 from examples.audit.found import Found, outcome
 from examples.audit.modules import is_test
 from examples.audit.plan import Request
 from examples.audit.results import Audited, Package
 from sidecar.cli.display import took
-from sidecar.client import Execution
+from sidecar.client import Execution, State
 
 TEMPLATE = Path(__file__).with_name("report.html")
 LARGEST, COMPLEX = 14, 20
@@ -26,13 +27,17 @@ def gather(
 ) -> dict[str, str]:
     """Return the parts of the page."""
     audited = results.audited(requests, found.executions)
+    tallies = [(at.timestamp() - began, count) for at, count in found.tallies]
     packages = results.packages(_library(audited))
     largest = packages[:LARGEST]
     by_coverage = sorted(largest, key=lambda package: -package.coverage)
     return {
         "subtitle": _subtitle(left_out),
         "cards": _cards(found, audited),
-        "timeline": charts.timeline(_ends(found, began), [(at - began, text) for at, text in moments]),
+        "timeline": charts.timeline(
+            _ends(found, began), [(at - began, text) for at, text in moments], tallies
+        ),
+        "ways": _rows(map(_way, found.arrivals)),
         "largest": _rows(_size(package, largest[0].code) for package in largest),
         "coverage": _rows(_coverage(package) for package in by_coverage),
         "complex": _rows(_complex_functions(audited)),
@@ -78,6 +83,11 @@ def _cards(found: Found, audited: Sequence[Audited]) -> str:
 
 def _ends(found: Found, began: float) -> list[float]:
     return [e.finalized_at.timestamp() - began for e in found.executions.values() if e.finalized_at]
+
+
+def _way(arrivals: Arrivals) -> tuple[str, ...]:
+    ends = (f"{arrivals.states[state]:,}" for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED))
+    return escape(arrivals.way), f"{arrivals.count:,}", *ends, escape(arrivals.besides)
 
 
 def _size(package: Package, most: int) -> tuple[str, ...]:
@@ -128,6 +138,7 @@ def _module(each: Audited) -> tuple[str, ...]:
         f"{coverage:.0%}",
         str(hottest.complexity) if hottest else "",
         _code(hottest.name) if hottest else "",
+        escape(way_of(each.execution)),
     )
 
 

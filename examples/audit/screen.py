@@ -46,12 +46,13 @@ class Screen:
         elapsed = time.monotonic() - self._started
         self._console.print(Text.assemble((f"{elapsed:6.1f} s  ", "dim"), text))
 
-    def count(self, states: Mapping[str, int]) -> None:
-        """Show how many are queued, running and done."""
+    def count(self, states: Mapping[str, int], unasked: int) -> None:
+        """Show how many are queued, running and done; `unasked` of them came by themselves."""
+        total = self._total + unasked
         counts = {name.lower(): count for name, count in states.items()}
         done = sum(counts.get(state, 0) for state in TERMINAL_STATES)
         words = f"{counts.get('queued', 0)} queued · {counts.get('running', 0)} running · {done} done"
-        self._progress.update(self._task, description=words, completed=done)
+        self._progress.update(self._task, description=words, completed=done, total=total)
         if not self._console.is_terminal and time.monotonic() - self._shown >= QUIET_SECONDS:
             self._shown = time.monotonic()
-            self.event(f"{words} of {self._total}")
+            self.event(f"{words} of {total}")

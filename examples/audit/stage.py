@@ -1,23 +1,30 @@
 """The staged events, one after the other while the audit runs: what is done, awaited, and said of it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from examples.audit import plan
-from examples.audit.crew import Crew, until
+from examples.audit.crew import Crew
+from examples.audit.deliveries import FORGERIES, Kind
+from examples.audit.timetable import Timetable
+from examples.audit.waiting import PATIENCE_SECONDS, until
 from sidecar.client import Execution, State, SyncClient
 
 Say = Callable[[str], None]
-POLL_SECONDS = 0.1
-PATIENCE_SECONDS = 60.0
+UNAUTHORIZED = 401
 
 
 class Stage:
     """Directs the events; `play` runs on a thread of its own."""
 
-    def __init__(self, crew: Crew, client: SyncClient, names: dict[str, str], say: Say) -> None:
+    def __init__(
+        self, crew: Crew, client: SyncClient, names: dict[str, str], timetable: Timetable, say: Say
+    ) -> None:
         self._crew = crew
+        self._heard = crew.heard
+        self._timetable = timetable
         self._client = client
         self._names = names
         self._say = say
@@ -25,15 +32,42 @@ class Stage:
 
     def play(self) -> None:
         """Let everything happen in order: each event leaves the next one undisturbed."""
-        until(self._crew.all_accepted.is_set, "everything was accepted", _polls())
+        until(self._heard.all_accepted.is_set, "everything was accepted")
+        self._webhooks()
         self._twice()
         self._cancel()
         self._deadline()
         self._kill_the_sidecar()
+        self._webhooks_again()
         self._kill_a_worker()
+        self._timetable.await_ends(self._client)
+        self._say(
+            f"each of the {len(self._timetable.planned)} one-time schedules has fired, and its work ended"
+        )
+
+    def _webhooks(self) -> None:
+        genuine, forged = self._heard.of(Kind.GENUINE), self._heard.of(*FORGERIES)
+        taken = sum(bool(each.execution_id) for each in genuine)
+        away = sum(each.status == UNAUTHORIZED for each in forged)
+        self._say(
+            f"{taken} of {len(genuine)} signed webhooks accepted over HTTP;"
+            f" {away} of {len(forged)} forged ones turned away with {UNAUTHORIZED}"
+        )
+        for each in self._heard.of(Kind.MISFIT):
+            self._say(
+                f"a webhook that does not fit the schema: {each.status} {each.reason}, on record as failed"
+            )
+
+    def _webhooks_again(self) -> None:
+        until(self._heard.all_sent_again.is_set, "webhooks were sent again")
+        again = self._heard.of(Kind.AGAIN)
+        existing = sum(each.existing for each in again)
+        self._say(
+            f"{len(again)} webhooks sent again after that, {existing} answered with the former execution"
+        )
 
     def _twice(self) -> None:
-        answers = self._crew.accepted[self._names[plan.TWICE]]
+        answers = self._heard.accepted[self._names[plan.TWICE]]
         ids = {execution_id for execution_id, _ in answers}
         self._say(f"one idempotency key, asked for {len(answers)} times: {len(ids)} execution {min(ids)}")
 
@@ -49,12 +83,18 @@ class Stage:
     def _kill_the_sidecar(self) -> None:
         self._await_linger(plan.SURVIVOR)
         pid = self._crew.sidecar.pid
+        self._timetable.define(self._client)
+        killed_at = datetime.now(UTC)
         self._crew.sidecar.kill()
         self._moment("sidecar killed")
         self._say(f"SIGKILL to the sidecar (process {pid}) with work in flight; starting it again")
         self._crew.sidecar.serve()
         self._moment("sidecar back")
-        self._say(f"the sidecar is back (process {self._crew.sidecar.pid}) on the same store")
+        missed = self._timetable.due_between(killed_at, datetime.now(UTC))
+        self._say(
+            f"the sidecar is back (process {self._crew.sidecar.pid}) on the same store; meanwhile {missed} of"
+            f" {len(self._timetable.planned)} one-time schedules came due"
+        )
         self._release(plan.SURVIVOR)
         self._tell_end(plan.SURVIVOR)
 
@@ -70,8 +110,8 @@ class Stage:
         self._moment("retried")
 
     def _await_linger(self, staged: str) -> None:
-        until(self._mark(staged).exists, f"a worker was within the staged step ({staged})", _polls())
-        until(lambda: self._measuring(staged), f"the sidecar knew of that step ({staged})", _polls())
+        until(self._mark(staged).exists, f"a worker was within the staged step ({staged})")
+        until(lambda: self._measuring(staged), f"the sidecar knew of that step ({staged})")
 
     def _measuring(self, staged: str) -> bool:
         found = self._client.get(self._id(staged))
@@ -99,10 +139,3 @@ def ending(found: Execution) -> str:
     attempts = f"{found.attempts} attempt{'s' if found.attempts != 1 else ''}"
     error = f" {found.error.type}" if found.error else ""
     return f"{found.state}{error} after {attempts}"
-
-
-def _polls() -> Iterator[None]:
-    ends_at = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < ends_at:
-        yield
-        time.sleep(POLL_SECONDS)

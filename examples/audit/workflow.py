@@ -1,4 +1,4 @@
-"""The workflow `audit-module`: read, parse, measure, write; a module that is broken fails for good."""
+"""The workflows: `audit-module` reads, parses, measures and writes; `audit-tally` counts what is written."""
 
 import json
 import os
@@ -12,15 +12,25 @@ from opentelemetry import trace
 from examples.audit.measure import measure
 from examples.audit.plan import LINGER_SECONDS, WORKFLOW
 from examples.audit.reading import UnreadableError, parse, read
+from examples.audit.ways import TALLY
 from sidecar.client import FinalError, Run, Worker
 
 POLL_SECONDS = 0.05
 _TRACER = trace.get_tracer("examples.audit.worker")
 
 
-def register(worker: Worker) -> None:
+def audits(worker: Worker) -> None:
     """Have a worker take audits."""
     worker.workflow(WORKFLOW)(audit_module)
+
+
+def tallies(worker: Worker, measured: Path) -> None:
+    """Have a worker count the measures in a folder."""
+
+    def audit_tally() -> dict[str, int]:
+        return {"measured": sum(1 for _ in measured.glob("*.json"))}
+
+    worker.workflow(TALLY)(audit_tally)
 
 
 def audit_module(run: Run, payload: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The parts of the audit that need no processes: choosing, reading and measuring modules."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from examples.audit.charts import timeline
 from examples.audit.measure import measure
 from examples.audit.modules import Module
 from examples.audit.reading import UnreadableError, parse, read
+from examples.audit.ways import Way
 
 SOURCE = '''"""A module."""
 import os
@@ -95,13 +97,15 @@ def test_a_plan_survives_the_file(tmp_path: Path) -> None:
     plan.save(made, tmp_path / "plan.json")
     assert plan.load(tmp_path / "plan.json") == made
     assert [each.staged for each in made if each.key] == [plan.TWICE] * 2
+    assert {each.way for each in made if each.staged} == {Way.API}
 
 
 def test_the_timeline_is_made_of_what_ended() -> None:
-    picture = timeline([0.5, 0.5, 30.0], [(10.0, "killed <hard>"), (29.0, "back")])
+    picture = timeline([0.5, 0.5, 30.0], [(10.0, "killed <hard>"), (29.0, "back")], [(15.0, 5), (30.0, 10)])
     assert picture.count("<rect") == 2
+    assert '<polyline class="tally" points="480.0,113.0 960.0,58.0"/>' in picture
     assert "killed &lt;hard&gt;" in picture
-    assert timeline([], []).count("<rect") == 0
+    assert re.findall("<(rect|polyline)", timeline([], [], [])) == []
 
 
 def test_deep_trees_are_measured_without_recursion() -> None:

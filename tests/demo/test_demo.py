@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 LIMIT = 12
 STAGED = 5
+REFUSED = 1
+WEBHOOKS, SCHEDULED = 4, 2
 NO_COLLECTOR = "http://127.0.0.1:1"
 
 
@@ -33,6 +35,17 @@ class Run:
     @property
     def words(self) -> str:
         return " ".join(self.text.split())
+
+    @property
+    def tallies(self) -> int:
+        """How many seconds of the run had one."""
+        found = re.search(r"(\d+) seconds, 0 gaps, 0 twice", self.words)
+        assert found is not None, self.text
+        return int(found[1])
+
+    @property
+    def total(self) -> int:
+        return LIMIT + STAGED + REFUSED + self.tallies
 
     @property
     def report(self) -> str:
@@ -72,7 +85,15 @@ def test_everything_ended_as_it_should(demo: Run) -> None:
         "1 failed: timeout",
         "process default (attempt 2) CONSUMER audit-worker",
         "lease_expired: the worker was not heard of",
-        f"every execution is terminal: {LIMIT + STAGED} executions, 0 open",
+        "sidecar apply -f examples/audit/manifest.yaml: 5 created",
+        "the same again: 5 unchanged",
+        f"{WEBHOOKS} of {WEBHOOKS} signed webhooks accepted over HTTP; 3 of 3 forged ones turned away with",
+        "a webhook that does not fit the schema: 400 PAYLOAD_INVALID",
+        f"{WEBHOOKS} webhooks sent again after that, {WEBHOOKS} answered with the former execution",
+        f"each of the {SCHEDULED} one-time schedules has fired",
+        "preprocessing.payload_invalid: payload: $: 'path' is a required property",
+        f"{WEBHOOKS + REFUSED} signed and sent, {WEBHOOKS + REFUSED} executions, 0 others",
+        f"{SCHEDULED} schedules, {SCHEDULED} with one execution for the planned time",
         "no invariant is broken: 0 violations",
         "the spans wait in the outbox for one",
     ],
@@ -84,7 +105,8 @@ def test_what_is_on_the_screen(demo: Run, said: str) -> None:
 def test_the_account_adds_up_on_the_screen(demo: Run) -> None:
     found = re.search(r"^ *(\d+) = ([\d +]+)$", demo.text, re.MULTILINE)
     assert found is not None
-    assert int(found[1]) == sum(map(int, found[2].split("+"))) == LIMIT + STAGED
+    assert int(found[1]) == sum(map(int, found[2].split("+"))) == demo.total
+    assert f"every execution is terminal: {demo.total} executions, 0 open" in demo.words
 
 
 class _Tables(HTMLParser):
@@ -144,6 +166,29 @@ def test_the_report_has_the_staged_executions(tables: _Tables) -> None:
     }
 
 
+def test_the_report_counts_what_came_in_by_each_way(tables: _Tables, demo: Run) -> None:
+    """ADM-2, SCH-1, WEB-2: a refusal is a record, a second is an execution, a repeat is none."""
+    counts = {row[0]: int(row[1]) for row in tables.rows["ways"][1:]}
+    assert counts == {
+        "api": LIMIT + STAGED - WEBHOOKS - SCHEDULED,
+        "webhook": WEBHOOKS,
+        "schedule": SCHEDULED + demo.tallies,
+        "refused": REFUSED,
+    }
+    assert all(int(row[1]) == sum(map(int, row[2:5])) for row in tables.rows["ways"][1:])
+    besides = {row[0]: row[5] for row in tables.rows["ways"][1:]}
+    assert besides["webhook"] == f"{WEBHOOKS} sent again: existing; 3 forged: 401, nothing kept"
+    assert besides["api"] == "1 asked for again: existing"
+
+
+def test_the_report_draws_the_tally(demo: Run) -> None:
+    drawn = re.search(r'<polyline class="tally" points="([^"]+)"/>', demo.report)
+    assert drawn is not None
+    heights = [float(point.partition(",")[2]) for point in drawn[1].split()]
+    assert len(heights) == demo.tallies
+    assert heights == sorted(heights, reverse=True)
+
+
 def test_the_report_needs_nothing_else(demo: Run) -> None:
     assert not re.findall(r"(?:src|href)=|url\(|@import", demo.report)
 
@@ -156,5 +201,5 @@ def test_the_spans_wait_for_a_collector(demo: Run, tmp_path: Path) -> None:
             await_condition(lambda: not client.verify().account.pending, "everything was delivered", 30)
             account = client.verify().account
             trees = [client.trace(each.execution_id) for each in client.list()]
-        assert account.delivered == account.terminal == LIMIT + STAGED
+        assert account.delivered == account.terminal == demo.total
         assert set(sink.by_span_id()) == {span.span_id for tree in trees for span in tree.spans}
