@@ -44,11 +44,16 @@ class House:
         """The caller's own context, in a trace that is this test's."""
         return f"00-{self.caller_trace}-{CALLER_SPAN}-01"
 
+    @property
+    def request_id(self) -> str:
+        """The caller's request, of this test alone."""
+        return f"req-{self.caller_trace}"
+
     def post(self, hook: defs.Webhook, headers: dict[str, str]) -> str:
         """Deliver to a webhook and return the execution's id."""
         self.wire.define(hook)
         url = f"http://127.0.0.1:{self.sidecar.http_port}/hooks/{hook.path}"
-        sent = {"traceparent": self.traceparent, "x-request-id": "req-hook", **headers}
+        sent = {"traceparent": self.traceparent, "x-request-id": self.request_id, **headers}
         found: str = httpx.post(url, content=b"{}", headers=sent, timeout=PATIENCE).json()["execution_id"]
         return found
 
@@ -64,7 +69,7 @@ def house(start_sidecar: StartSidecar, collector: Collector) -> Iterator[House]:
 
 def by_api(house: House) -> str:
     carrier = pb.Carrier(traceparent=house.traceparent)
-    return house.wire.enqueue(request_id="req-api", carrier=carrier).execution.correlation.execution_id
+    return house.wire.enqueue(request_id=house.request_id, carrier=carrier).execution.correlation.execution_id
 
 
 def by_a_verified_webhook(house: House) -> str:
@@ -90,7 +95,9 @@ def by_a_schedule(house: House) -> str:
 
 def by_a_schedule_run_now(house: House) -> str:
     house.wire.define(defs.Schedule(schedule_id="yearly", workflow_id="audit", cron="0 0 1 1 *"))
-    request = timetable.RunScheduleRequest(namespace="default", schedule_id="yearly", request_id="req-now")
+    request = timetable.RunScheduleRequest(
+        namespace="default", schedule_id="yearly", request_id=house.request_id
+    )
     return house.wire.schedules.RunSchedule(request, timeout=PATIENCE).execution.correlation.execution_id
 
 
@@ -114,7 +121,7 @@ def one_trace(jaeger: Jaeger, record: pb.Execution, expected: list[str]) -> dict
     (found,) = jaeger.await_traces(whole, tags={"sidecar.execution.id": ids.execution_id})
     (again,) = jaeger.await_traces(
         lambda traces: [t["traceID"] for t in traces] == [found["traceID"]],
-        tags={"sidecar.request.id": ids.request_id, "sidecar.execution.id": ids.execution_id},
+        tags={"sidecar.request.id": ids.request_id},
     )
     assert again["traceID"] == found["traceID"] == record.trace_id
     inside = {span["spanID"] for span in found["spans"]}
@@ -157,7 +164,7 @@ def test_what_is_refused_is_one_trace_too(house: House, jaeger: Jaeger, way: str
             {
                 "payload": b"{}",
                 "carrier": pb.Carrier(traceparent=house.traceparent),
-                "request_id": "req-refused",
+                "request_id": house.request_id,
             }
         )
         execution_id = result.refused.metadata["execution_id"]
@@ -182,7 +189,7 @@ def test_a_command_is_one_trace_under_the_cron_job_that_ran_it(house: House, jae
         "SIDECAR_TARGET": house.sidecar.target,
         "TRACEPARENT": house.traceparent,
     }
-    line = [sys.executable, "-m", "sidecar", "run", "--workflow", "audit", "--request-id", "req-run"]
+    line = [sys.executable, "-m", "sidecar", "run", "--workflow", "audit", "--request-id", house.request_id]
     shown = "import os; print(os.environ['SIDECAR_EXECUTION_ID'], os.environ['TRACEPARENT'])"
     ran = subprocess.run(
         [*line, "--", sys.executable, "-c", shown],

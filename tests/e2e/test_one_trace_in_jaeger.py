@@ -6,55 +6,21 @@ Invariants 4 and 8. Caller, sidecar and worker are processes of their own, each 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sidecar.v1 import execution_pb2 as pb
-from tests.conftest import StartSidecar
+from tests.e2e.conftest import WorkerProcess
 from tests.processes import ROOT, SidecarProcess
 from tests.services.collector import Collector
 from tests.services.jaeger import Jaeger, process_of, references_of, spans_of, tags_of
 from tests.services.loopback import await_condition
-from tests.services.program import Program
 from tests.wire import Wire
 
 pytestmark = pytest.mark.e2e
 Json = dict[str, Any]
-ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
-
-
-class WorkerProcess(Program):
-    """The worker of this folder."""
-
-    def __init__(self, folder: Path, target: str, collector: str) -> None:
-        super().__init__(folder)
-        self._arguments = [target, collector]
-
-    def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.e2e.worker", *self._arguments]
-
-    def environment(self) -> dict[str, str]:
-        return ENVIRONMENT
-
-    def healthy(self) -> bool:
-        return self.running
-
-
-@pytest.fixture
-def house(start_sidecar: StartSidecar, collector: Collector) -> SidecarProcess:
-    """A sidecar that sends to the Collector."""
-    process = start_sidecar(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{collector.otlp_grpc}")
-    process.start()
-    return process
-
-
-@pytest.fixture
-def worker(house: SidecarProcess, collector: Collector, tmp_path: Path) -> Iterator[WorkerProcess]:
-    with WorkerProcess(tmp_path / "worker", house.target, collector.otlp_grpc) as running:
-        yield running
 
 
 def ask(house: SidecarProcess, collector: Collector, payload: Json, sampled: str = "sampled") -> Json:

@@ -1,10 +1,11 @@
-"""A worker with an OpenTelemetry SDK of its own: steps, spans under them, and a gate to hold it at."""
+"""A worker with an OpenTelemetry SDK of its own: steps, spans under them, a gate to hold it at, calls out."""
 
 import sys
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -14,7 +15,7 @@ from sidecar.client import CorrelationSpanProcessor, Run, Worker
 
 
 def main() -> None:
-    """Serve `measure` until told to stop."""
+    """Serve `measure` and `relay` until told to stop."""
     target, collector = sys.argv[1:]
     attributes = {"service.name": "worker", "service.version": "7", "deployment.environment.name": "test"}
     provider = TracerProvider(resource=Resource.create(attributes))
@@ -24,6 +25,7 @@ def main() -> None:
     trace.set_tracer_provider(provider)
     worker = Worker(target, concurrency=2)
     worker.workflow("measure")(measure)
+    worker.workflow("relay")(relay)
     worker.run()
 
 
@@ -38,6 +40,27 @@ def measure(run: Run, payload: dict[str, str]) -> dict[str, int]:
         if payload.get("fail"):
             raise ValueError(payload["fail"])
     return {"size": size}
+
+
+def relay(run: Run, payload: dict[str, str]) -> dict[str, int]:
+    """Call another service: twice as the step's headers say, once as the SDK's own client span does."""
+    for path in ("/first", "/second"):
+        with run.step(f"GET {path}") as step:
+            get(payload["address"], path, step.headers())
+    client_span = trace.get_tracer("worker").start_as_current_span("GET /third", kind=trace.SpanKind.CLIENT)
+    with run.step("ask once more"), client_span:
+        headers: dict[str, str] = {}
+        propagate.inject(headers)
+        get(payload["address"], "/third", headers)
+    return {"calls": 3}
+
+
+def get(address: str, path: str, headers: dict[str, str]) -> None:
+    """Make one call."""
+    connection = HTTPConnection(address, timeout=10)
+    connection.request("GET", path, headers=headers)
+    connection.getresponse().read()
+    connection.close()
 
 
 if __name__ == "__main__":
