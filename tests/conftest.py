@@ -5,12 +5,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.processes import SidecarProcess
 from tests.services.postgres import Postgres
 from tests.wire import Wire
 
 pytest_plugins = ["tests.services.fixtures"]
+
+# No test asserts a time: how long an example takes says something about the machine only.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 STORES = ("sqlite", "postgres")
 

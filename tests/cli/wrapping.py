@@ -70,6 +70,8 @@ class Running:
     """A wrapped command that goes on; whatever of it is left is ended with the block."""
 
     def __init__(self, line: list[str], environment: Mapping[str, str]) -> None:
+        # As cron has it: under `nohup` the tests would hand on that a hang-up is ignored.
+        former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self.process = subprocess.Popen(
             line,
             env=environment,
@@ -78,6 +80,7 @@ class Running:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        signal.signal(signal.SIGHUP, former)
 
     def __enter__(self) -> Self:
         return self
