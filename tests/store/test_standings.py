@@ -16,6 +16,7 @@ from sidecar.core.decrees import Define, Fire, Fired, Steer, Undefine
 from sidecar.core.definitions import Kind, Schedule
 from sidecar.core.model import Failure, Key
 from sidecar.core.schedules import Standing, Timing
+from sidecar.store.inbox import weight
 from tests.store.held import HeldEncoder
 from tests.store.test_plans import explained
 from tests.store.test_rivals import deadlocks_of
@@ -181,6 +182,7 @@ def test_many_ends_of_one_schedule_in_one_commit(desk: Desk) -> None:
     assert fired.fired
     after = standing(desk, "s")
     assert (after.failures, after.fired, after.version) == (3, 4, read.version + 1)
+    assert after.last_error == "boom"
 
 
 def test_what_ends_after_its_schedule_was_deleted_changes_nothing(desk: Desk) -> None:
@@ -285,6 +287,12 @@ def test_no_look_at_schedules_reads_a_table_from_end_to_end(desk: Desk) -> None:
     assert len(found) >= 7
     plans = explained(desk, found)
     assert [plan for plan in plans.values() if re.search("Seq Scan on schedules|SCAN schedules$", plan)] == []
+
+
+def test_what_fires_weighs_what_its_execution_does() -> None:
+    light = Fire(("default", "s"), 1, occurrence("s", FIRST), None)
+    heavy = replace(light, accept=occurrence("s", FIRST, payload=b"x" * 1_000_000))
+    assert weight(heavy) - weight(light) > 999_000
 
 
 def test_texts_that_a_database_cannot_hold_do_not_stop_a_settlement(desk: Desk) -> None:

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import event
@@ -19,7 +20,7 @@ from sidecar.core.folio import Limits
 from sidecar.core.model import Execution, Failure, Key
 from sidecar.core.ports import Change, ListQuery
 from sidecar.core.registry import Registry
-from sidecar.core.schedules import Standing
+from sidecar.core.schedules import Standing, Timing
 from sidecar.core.sessions import Lane
 from sidecar.payloads import JsonSchemas
 from sidecar.store.open import Store, StoreSettings, open_store
@@ -36,6 +37,7 @@ NOON = 1_780_000_020 * SECOND
 """A whole minute."""
 CALENDAR = Calendar()
 DONE = Success()
+MINUTELY = Schedule("m", "audit", Timing(every=timedelta(minutes=1)), payload=b'{"a":1}')
 
 
 @dataclass
