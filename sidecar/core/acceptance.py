@@ -40,14 +40,14 @@ def _reject(folio: Folio, draft: Execution, plan: Plan, refused: Refused) -> Ref
     if refused.reason is Reason.PAYLOAD_TOO_LARGE:
         draft = replace(draft, terms=replace(draft.terms, payload=b""))
     execution = _create(folio, draft, plan)
-    reject(folio, execution, refused)
-    return _told(refused, execution)
+    return reject(folio, execution, refused)
 
 
-def reject(folio: Folio, execution: Execution, refused: Refused) -> None:
-    """Settle work that is not let in, whether it was about to be queued or to be handed out."""
+def reject(folio: Folio, execution: Execution, refused: Refused) -> Refused:
+    """Settle work that is not let in, about to be queued or handed out; tell it with its record."""
     failure = Failure(f"{PREPROCESSING}{refused.reason.lower()}", refused.message)
     finalize(folio, execution, Verdict(Move.FAIL, Path.REJECTED, failure=failure))
+    return _told(refused, execution)
 
 
 def _told(refused: Refused, execution: Execution) -> Refused:

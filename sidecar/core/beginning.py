@@ -1,6 +1,5 @@
 """The begin: an outside process takes the lease of one named execution, once, and maybe tells it late."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from sidecar.core.acceptance import reject
@@ -40,12 +39,7 @@ def _refused(folio: Folio, execution: Execution, command: Begin) -> Refused | No
     """Look again at what may have changed since the accept; limits on how many run are the owner's."""
     ids = execution.correlation
     refusal = command.catalog.rule(ids.namespace, execution.terms.queue, ids.workflow_id).refusal
-    if refusal is None:
-        return None
-    reject(folio, execution, refusal)
-    return replace(
-        refusal, metadata={**refusal.metadata, "execution_id": ids.execution_id}, execution=execution
-    )
+    return None if refusal is None else reject(folio, execution, refusal)
 
 
 def _began_at(folio: Folio, execution: Execution, ago: timedelta) -> int:

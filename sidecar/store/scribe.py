@@ -14,7 +14,7 @@ from sidecar.core.parcels import ClaimParcels, StampParcels
 from sidecar.core.ports import Change, Encoder
 from sidecar.failpoints import hit
 from sidecar.store.claiming import Allowance, Claimer
-from sidecar.store.counting import Counter
+from sidecar.store.counting import Counter, lanes_of
 from sidecar.store.definitions import DefinitionRows
 from sidecar.store.engine import Dialect, Opening
 from sidecar.store.lanes import Lanes
@@ -66,8 +66,8 @@ class Scribe:
         parcels: list[Numbered] = []
         for number, command in enumerate(commands):
             match command:
-                case Claim(namespace=namespace, queues=queues, workflows=workflows):
-                    claims.setdefault(Lanes(namespace, queues, workflows), []).append((number, command))
+                case Claim():
+                    claims.setdefault(lanes_of(command), []).append((number, command))
                 case ClaimParcels() | StampParcels():
                     parcels.append((number, command))
                 case _:
